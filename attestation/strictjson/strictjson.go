@@ -64,8 +64,8 @@ func (r *Raw) UnmarshalJSON(data []byte) error {
 // absent, whatever its type; an array element or a whole document may not be
 // null. The types supported are string, bool, all integers, structs (embedded
 // ones are flattened), pointers and slices of these, [Raw], types with an
-// UnmarshalText method, and []byte, which is canonical standard base64 with
-// padding. Numbers must be integers in the range of int64, also for uint64.
+// UnmarshalText method such as [Hex], and []byte, which is canonical standard
+// base64 with padding. Numbers must be integers in the range of int64, also for uint64.
 //
 // Decode panics when v is not such a pointer: that is a mistake in the
 // program and not in the data.
