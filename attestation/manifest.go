@@ -1,0 +1,258 @@
+package attestation
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+
+	"github.com/sallyport/sallyport/attestation/strictjson"
+)
+
+// ManifestFormat is the format of the manifests that this package reads.
+const ManifestFormat = "sallyport-manifest-v1"
+
+// The sizes of a manifest's values in bytes.
+const (
+	ApplianceSize = 16
+	GenesisSize   = sha256.Size
+	maxName       = 64
+	// maxManifest bounds the bytes of a manifest: some 30 measurements.
+	maxManifest = 16 << 10
+)
+
+// Manifest says what an appliance is: the images that may run it, and the keys
+// by which it is known. Its hash stands in every boot document. Version 0 is
+// the genesis manifest, under which the keys are made; every later version is
+// an operating manifest and names them.
+type Manifest struct {
+	// Name is 1 to 64 printable ASCII characters, for people.
+	Name string
+	// Version counts from 0; Epoch grows when a recovery replaces a history.
+	Version, Epoch int64
+	// Assurance is "nitro" or "local".
+	Assurance string
+	// Measurements are the accepted images, at least one. A local manifest has
+	// exactly [LocalMeasurements].
+	Measurements []Measurements
+	Flags        Flags
+
+	// Appliance (16 bytes), QuorumPublicKey and CheckpointPublicKey (65 bytes,
+	// SEC 1 uncompressed P-256) and Genesis (32 bytes, the hash of the genesis
+	// outcome) are all nil at version 0, and all set later.
+	Appliance           []byte
+	QuorumPublicKey     []byte
+	CheckpointPublicKey []byte
+	Genesis             []byte
+}
+
+// Flags relax promises of the appliance. Every verifier shows them.
+type Flags struct {
+	// Unsigned: no operators have signed the manifest. It is set exactly while
+	// there are none, which is always so in this version of the format.
+	Unsigned bool `json:"unsigned" strict:"required"`
+	// OpenOrganizations: organizations are created without an operator.
+	OpenOrganizations bool `json:"openOrganizations" strict:"required"`
+	// SingleCustodian: one person, or a key management service alone, can
+	// give the enclave its root.
+	SingleCustodian bool `json:"singleCustodian" strict:"required"`
+	// PlaintextExport: keys may leave without a target key to seal them to.
+	PlaintextExport bool `json:"plaintextExport" strict:"required"`
+}
+
+// manifestJSON is the canonical form: these members in this order, no space.
+// Operators, witnesses and peers are reserved and empty.
+type manifestJSON struct {
+	Format              string             `json:"format" strict:"required"`
+	Name                string             `json:"name" strict:"required"`
+	Version             int64              `json:"version" strict:"required"`
+	Epoch               int64              `json:"epoch" strict:"required"`
+	Assurance           string             `json:"assurance" strict:"required"`
+	Measurements        []measurementsJSON `json:"measurements" strict:"required"`
+	Flags               Flags              `json:"flags" strict:"required"`
+	Operators           []struct{}         `json:"operators" strict:"required"`
+	Witnesses           []struct{}         `json:"witnesses" strict:"required"`
+	Peers               []struct{}         `json:"peers" strict:"required"`
+	Appliance           string             `json:"appliance" strict:"required"`
+	QuorumPublicKey     string             `json:"quorumPublicKey" strict:"required"`
+	CheckpointPublicKey string             `json:"checkpointPublicKey" strict:"required"`
+	Genesis             string             `json:"genesis" strict:"required"`
+}
+
+// Hash returns the SHA-256 of the exact bytes of a manifest.
+func Hash(manifest []byte) []byte {
+	sum := sha256.Sum256(manifest)
+	return sum[:]
+}
+
+// ParseManifest reads the canonical bytes of a manifest and checks every rule
+// of the format. Bytes that do not encode again identically are refused, so a
+// manifest has one hash. Errors are of type [*Error].
+func ParseManifest(b []byte) (*Manifest, error) {
+	if len(b) > maxManifest {
+		return nil, refuse(ReasonManifest, "manifest: has %d bytes, more than %d", len(b), maxManifest)
+	}
+	var j manifestJSON
+	if err := strictjson.Decode(b, &j); err != nil {
+		return nil, refuse(ReasonManifest, "manifest: %v", err)
+	}
+	m, err := j.manifest()
+	if err != nil {
+		return nil, refuse(ReasonManifest, "manifest: %v", err)
+	}
+	if !bytes.Equal(m.Encode(), b) {
+		return nil, refuse(ReasonManifest, "manifest: is not in its canonical form")
+	}
+	return m, nil
+}
+
+// Encode returns the canonical bytes. They parse only if the manifest obeys the
+// rules of the format; see [Manifest.Check].
+func (m *Manifest) Encode() []byte {
+	j := manifestJSON{
+		Format:              ManifestFormat,
+		Name:                m.Name,
+		Version:             m.Version,
+		Epoch:               m.Epoch,
+		Assurance:           m.Assurance,
+		Measurements:        []measurementsJSON{},
+		Flags:               m.Flags,
+		Operators:           []struct{}{},
+		Witnesses:           []struct{}{},
+		Peers:               []struct{}{},
+		Appliance:           hex.EncodeToString(m.Appliance),
+		QuorumPublicKey:     hex.EncodeToString(m.QuorumPublicKey),
+		CheckpointPublicKey: hex.EncodeToString(m.CheckpointPublicKey),
+		Genesis:             hex.EncodeToString(m.Genesis),
+	}
+	for _, t := range m.Measurements {
+		j.Measurements = append(j.Measurements, t.toJSON())
+	}
+	b, err := strictjson.Marshal(j)
+	if err != nil {
+		panic("internal error: a manifest of strings and numbers does not encode")
+	}
+	return b
+}
+
+// Check applies the rules of the format to a manifest that was made in memory.
+func (m *Manifest) Check() error {
+	if err := m.check(); err != nil {
+		return refuse(ReasonManifest, "manifest: %v", err)
+	}
+	return nil
+}
+
+// Accepts reports whether the manifest lists an image.
+func (m *Manifest) Accepts(measured Measurements) bool {
+	for _, t := range m.Measurements {
+		if t == measured {
+			return true
+		}
+	}
+	return false
+}
+
+func (j *manifestJSON) manifest() (*Manifest, error) {
+	if j.Format != ManifestFormat {
+		return nil, errors.New("format: must be " + ManifestFormat)
+	}
+	if len(j.Operators) != 0 || len(j.Witnesses) != 0 || len(j.Peers) != 0 {
+		return nil, errors.New("operators, witnesses and peers: must be empty in this version")
+	}
+	m := &Manifest{Name: j.Name, Version: j.Version, Epoch: j.Epoch, Assurance: j.Assurance, Flags: j.Flags}
+	for i, t := range j.Measurements {
+		measured, err := t.measurements()
+		if err != nil {
+			return nil, fmt.Errorf("measurements[%d].%w", i, err)
+		}
+		m.Measurements = append(m.Measurements, measured)
+	}
+	for _, f := range []struct {
+		name string
+		text string
+		size int
+		to   *[]byte
+	}{
+		{"appliance", j.Appliance, ApplianceSize, &m.Appliance},
+		{"quorumPublicKey", j.QuorumPublicKey, pointSize, &m.QuorumPublicKey},
+		{"checkpointPublicKey", j.CheckpointPublicKey, pointSize, &m.CheckpointPublicKey},
+		{"genesis", j.Genesis, GenesisSize, &m.Genesis},
+	} {
+		if f.text == "" {
+			continue
+		}
+		b, err := lowerHex(f.text, f.size)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.name, err)
+		}
+		*f.to = b
+	}
+	return m, m.check()
+}
+
+func (m *Manifest) check() error {
+	switch {
+	case m.Name == "" || len(m.Name) > maxName || !printable(m.Name):
+		return fmt.Errorf("name: must be 1 to %d printable ASCII characters", maxName)
+	case m.Version < 0:
+		return errors.New("version: must not be negative")
+	case m.Epoch < 0:
+		return errors.New("epoch: must not be negative")
+	case !m.Flags.Unsigned:
+		return errors.New("flags.unsigned: must be true while there are no operators")
+	}
+	if err := m.checkMeasurements(); err != nil {
+		return err
+	}
+	return m.checkIdentity()
+}
+
+func (m *Manifest) checkMeasurements() error {
+	if m.Assurance != AssuranceNitro && m.Assurance != AssuranceLocal {
+		return fmt.Errorf("assurance: must be %s or %s", AssuranceNitro, AssuranceLocal)
+	}
+	if len(m.Measurements) == 0 {
+		return errors.New("measurements: must not be empty")
+	}
+	if m.Assurance == AssuranceLocal {
+		if len(m.Measurements) != 1 || m.Measurements[0] != LocalMeasurements() {
+			return errors.New("measurements: must be exactly the markers of the local platform when assurance is local")
+		}
+		return nil
+	}
+	for i, t := range m.Measurements {
+		if t.anyLocal() {
+			return fmt.Errorf("measurements[%d]: is a marker of the local platform, but assurance is nitro", i)
+		}
+		if t.anyZero() {
+			return fmt.Errorf("measurements[%d]: has an all-zero register, which is a debug-mode enclave", i)
+		}
+	}
+	return nil
+}
+
+func (m *Manifest) checkIdentity() error {
+	for _, f := range []struct {
+		name  string
+		value []byte
+		size  int
+		key   bool
+	}{
+		{"appliance", m.Appliance, ApplianceSize, false},
+		{"quorumPublicKey", m.QuorumPublicKey, pointSize, true},
+		{"checkpointPublicKey", m.CheckpointPublicKey, pointSize, true},
+		{"genesis", m.Genesis, GenesisSize, false},
+	} {
+		switch {
+		case m.Version == 0 && len(f.value) != 0:
+			return fmt.Errorf("%s: must be empty in a genesis manifest", f.name)
+		case m.Version > 0 && len(f.value) != f.size:
+			return fmt.Errorf("%s: must be %d bytes in an operating manifest", f.name, f.size)
+		case m.Version > 0 && f.key && !onP256(f.value):
+			return fmt.Errorf("%s: must be an uncompressed point on the curve P-256", f.name)
+		}
+	}
+	return nil
+}
