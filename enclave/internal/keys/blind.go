@@ -8,9 +8,9 @@ import (
 )
 
 // blindingUses is how often one random blinding pair is stepped before a new
-// one is drawn. A new one costs a base point multiplication; at 32 that is
-// a microsecond per use.
-const blindingUses = 32
+// one is drawn. A new one costs a base point multiplication, some 30
+// microseconds; a step costs one.
+const blindingUses = 64
 
 // blinding is a random scalar r and the point r*G. The library's base point
 // multiplication looks tables up by bytes of the scalar and skips zero

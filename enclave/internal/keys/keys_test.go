@@ -92,8 +92,6 @@ func TestPrivateKeysOutOfRangeAreRefused(t *testing.T) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
-
 func TestGenerateRejectsAndDrawsAgain(t *testing.T) {
 	good := bytes.Repeat([]byte{7}, 32)
 	for _, c := range allCurves {
@@ -130,3 +128,5 @@ func TestCurveNamesGoBothWays(t *testing.T) {
 		t.Error("a lower-case name was accepted")
 	}
 }
+
+func second[T any](_ T, err error) error { return err }

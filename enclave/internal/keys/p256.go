@@ -1,22 +1,26 @@
 package keys
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/subtle"
+	"encoding/asn1"
 	"errors"
+	"math/big"
 
 	"filippo.io/bigmod"
 	"filippo.io/nistec"
-	"golang.org/x/crypto/cryptobyte"
-	"golang.org/x/crypto/cryptobyte/asn1"
 )
 
 var errP256 = errors.New("keys: internal error: P-256 signature does not verify")
 
-// p256Half is (n-1)/2: s must not be above it.
-var p256Half = moduli[P256].Nat().ShiftRightVarTime(1).ExpandFor(moduli[P256])
+// The order of P-256 and half of it, for signatures, which are public.
+var (
+	p256Order = elliptic.P256().Params().N
+	p256Half  = new(big.Int).Rsh(p256Order, 1)
+)
 
 // p256Public returns the compressed public key of a scalar that [Check] has
 // accepted.
@@ -45,7 +49,7 @@ func p256Belongs(raw *[Size]byte, public []byte) bool {
 }
 
 // signP256 is deterministic ECDSA by the standard library, made low-s as
-// for secp256k1. The recovery id comes from the verification equation, so a
+// for secp256k1. The nonce point is computed again from r and s, so a
 // signature that does not verify is never returned.
 func signP256(raw []byte, digest *[32]byte) (Signature, error) {
 	priv, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), raw)
@@ -57,96 +61,72 @@ func signP256(raw []byte, digest *[32]byte) (Signature, error) {
 	if err != nil {
 		return Signature{}, errors.New("keys: internal error: P-256 signing")
 	}
-	public, err := priv.PublicKey.Bytes()
-	if err != nil {
-		return Signature{}, errors.New("keys: internal error: P-256 public key")
+	var rs struct{ R, S *big.Int }
+	if rest, err := asn1.Unmarshal(der, &rs); err != nil || len(rest) > 0 {
+		return Signature{}, errP256
 	}
-	r, s, err := parseDER(der)
-	if err != nil {
-		return Signature{}, err
+	if rs.R.Sign() <= 0 || rs.R.Cmp(p256Order) >= 0 || rs.S.Sign() <= 0 || rs.S.Cmp(p256Order) >= 0 {
+		return Signature{}, errP256
 	}
-	if above(s, p256Half) {
-		zero := bigmod.NewNat().ExpandFor(moduli[P256])
-		s = zero.Sub(s, moduli[P256])
+	if rs.S.Cmp(p256Half) > 0 {
+		rs.S.Sub(p256Order, rs.S)
 	}
-	v, err := recoverP256(public, digest, r, s)
-	if err != nil {
-		return Signature{}, err
-	}
-	sig := Signature{V: v}
-	putNat(&sig.R, r)
-	putNat(&sig.S, s)
-	return sig, nil
+	var sig Signature
+	rs.R.FillBytes(sig.R[:])
+	rs.S.FillBytes(sig.S[:])
+	rs.S.ModInverse(rs.S, p256Order)
+	var sInverse [Size]byte
+	rs.S.FillBytes(sInverse[:])
+	sig.V, err = recoveryP256(raw, digest, &sig.R, &sInverse)
+	return sig, err
 }
 
-// recoverP256 computes the nonce point R = (e/s)G + (r/s)Q of a signature,
-// demands that its x is r, and returns the parity of its y, with 2 added
-// if x was reduced.
-func recoverP256(public []byte, digest *[32]byte, r, s *bigmod.Nat) (byte, error) {
+// recoveryP256 computes the nonce k = (e + r*d)/s and from it the nonce point,
+// demands that its x is r, and returns the parity of its y, with 2 added if x
+// is not below the order.
+func recoveryP256(raw []byte, digest, r, sInverse *[32]byte) (byte, error) {
 	m := moduli[P256]
-	e, err := bigmod.NewNat().SetOverflowingBytes(digest[:], m)
+	k, t := bigmod.NewNat(), bigmod.NewNat()
+	var nonce [Size]byte
+	defer func() {
+		clear(k.Bits())
+		clear(t.Bits())
+		clear(nonce[:])
+	}()
+	// The receiver of Mul is copied out of our reach: never a secret.
+	if _, err := k.SetBytes(r[:], m); err != nil {
+		return 0, errP256
+	}
+	if _, err := t.SetBytes(raw, m); err != nil {
+		return 0, errP256
+	}
+	k.Mul(t, m) // r*d
+	if _, err := t.SetOverflowingBytes(digest[:], m); err != nil {
+		return 0, errP256
+	}
+	t.Add(k, m) // e + r*d
+	if _, err := k.SetBytes(sInverse[:], m); err != nil {
+		return 0, errP256
+	}
+	putNat(&nonce, k.Mul(t, m))
+	p, err := nistec.NewP256Point().ScalarBaseMult(nonce[:])
 	if err != nil {
 		return 0, errP256
 	}
-	w, ok := bigmod.NewNat().InverseVarTime(s, m)
-	if !ok {
-		return 0, errP256
-	}
-	var u1, u2 [Size]byte
-	putNat(&u1, e.Mul(w, m))
-	putNat(&u2, w.Mul(r, m))
-	q, err := nistec.NewP256Point().SetBytes(public)
-	if err != nil {
-		return 0, errP256
-	}
-	left, err := nistec.NewP256Point().ScalarBaseMult(u1[:])
-	if err != nil {
-		return 0, errP256
-	}
-	right, err := nistec.NewP256Point().ScalarMult(q, u2[:])
-	if err != nil {
-		return 0, errP256
-	}
-	point := left.Add(left, right).BytesCompressed()
+	point := p.BytesCompressed()
 	if len(point) != 33 {
 		return 0, errP256
 	}
-	x, err := bigmod.NewNat().SetOverflowingBytes(point[1:], m)
-	if err != nil || x.Equal(r) != 1 {
+	x := point[1:]
+	if _, err := t.SetOverflowingBytes(x, m); err != nil {
+		return 0, errP256
+	}
+	if _, err := k.SetBytes(r[:], m); err != nil || t.Equal(k) != 1 {
 		return 0, errP256
 	}
 	v := point[0] & 1
-	if _, err := bigmod.NewNat().SetBytes(point[1:], m); err != nil {
+	if !bytes.Equal(x, r[:]) {
 		v |= 2
 	}
 	return v, nil
-}
-
-// parseDER takes r and s out of the standard library's own encoding.
-func parseDER(der []byte) (r, s *bigmod.Nat, err error) {
-	var inner cryptobyte.String
-	var rb, sb []byte
-	input := cryptobyte.String(der)
-	if !input.ReadASN1(&inner, asn1.SEQUENCE) || !input.Empty() ||
-		!inner.ReadASN1Integer(&rb) || !inner.ReadASN1Integer(&sb) || !inner.Empty() {
-		return nil, nil, errP256
-	}
-	if r, err = bigmod.NewNat().SetBytes(rb, moduli[P256]); err != nil {
-		return nil, nil, errP256
-	}
-	if s, err = bigmod.NewNat().SetBytes(sb, moduli[P256]); err != nil {
-		return nil, nil, errP256
-	}
-	return r, s, nil
-}
-
-// above reports a > b for public values of the same length.
-func above(a, b *bigmod.Nat) bool {
-	al, bl := a.Bits(), b.Bits()
-	for i := len(al) - 1; i >= 0; i-- {
-		if al[i] != bl[i] {
-			return al[i] > bl[i]
-		}
-	}
-	return false
 }

@@ -161,6 +161,35 @@ func TestP256RecoveryIdNamesTheKey(t *testing.T) {
 	}
 }
 
+// A signature damaged between the library and the caller does not come out.
+func TestP256SignaturesAreCheckedBeforeTheyLeave(t *testing.T) {
+	key, _ := generate(t, P256)
+	other, _ := generate(t, P256)
+	digest := [32]byte{1, 2, 3}
+	sig, err := Sign(P256, key, digest[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := elliptic.P256().Params().N
+	var sInverse [32]byte
+	new(big.Int).ModInverse(new(big.Int).SetBytes(sig.S[:]), n).FillBytes(sInverse[:])
+	if v, err := recoveryP256(key.Expose(), &digest, &sig.R, &sInverse); err != nil || v != sig.V {
+		t.Fatalf("the sound signature: %d, %v", v, err)
+	}
+	flip := func(b [32]byte) *[32]byte { b[31] ^= 1; return &b }
+	for name, err := range map[string]error{
+		"r":      second(recoveryP256(key.Expose(), &digest, flip(sig.R), &sInverse)),
+		"s":      second(recoveryP256(key.Expose(), &digest, &sig.R, flip(sInverse))),
+		"digest": second(recoveryP256(key.Expose(), flip(digest), &sig.R, &sInverse)),
+		"key":    second(recoveryP256(other.Expose(), &digest, &sig.R, &sInverse)),
+		"zero":   second(recoveryP256(key.Expose(), &digest, &sig.R, new([32]byte))),
+	} {
+		if err != errP256 {
+			t.Errorf("changed %s: got %v", name, err)
+		}
+	}
+}
+
 func TestDigestsOfAnotherLengthAreRefused(t *testing.T) {
 	for _, c := range []Curve{Secp256k1, P256} {
 		s, _ := generate(t, c)
