@@ -54,17 +54,31 @@ var AddressFormats = []AddressFormat{
 	{"ADDRESS_FORMAT_APTOS", onEd25519, aptosAddress},
 }
 
+// CheckAddressFormat refuses formats that are not supported, and formats of
+// another curve, before there is a key.
+func CheckAddressFormat(format string, c Curve) error {
+	_, err := findFormat(format, c)
+	return err
+}
+
+func findFormat(format string, c Curve) (*AddressFormat, error) {
+	i := slices.IndexFunc(AddressFormats, func(f AddressFormat) bool { return f.Name == format })
+	if i < 0 {
+		return nil, fmt.Errorf("%s is not supported", printable(format))
+	}
+	if f := &AddressFormats[i]; slices.Contains(f.Curves, c) {
+		return f, nil
+	}
+	return nil, fmt.Errorf("%s cannot be used with %v", format, c)
+}
+
 // Address returns the address of a public key as [PublicKey] gives it. It
 // refuses formats it does not know, formats of another curve, and points
 // that are not on the curve.
 func Address(format string, c Curve, public []byte) (string, error) {
-	i := slices.IndexFunc(AddressFormats, func(f AddressFormat) bool { return f.Name == format })
-	if i < 0 {
-		return "", fmt.Errorf("addressFormats: %s is not supported", printable(format))
-	}
-	f := AddressFormats[i]
-	if !slices.Contains(f.Curves, c) {
-		return "", fmt.Errorf("addressFormats: %s cannot be used with %v", format, c)
+	f, err := findFormat(format, c)
+	if err != nil {
+		return "", err
 	}
 	if c == Ed25519 {
 		if len(public) != Size {

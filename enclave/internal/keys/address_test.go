@@ -67,7 +67,7 @@ func TestEveryFormatHasAddressesOnItsCurvesOnly(t *testing.T) {
 			if has && (err != nil || got == "") {
 				t.Errorf("%s on %v: %q, %v", f.Name, c, got, err)
 			}
-			if !has && (err == nil || err.Error() != "addressFormats: "+f.Name+" cannot be used with "+c.String()) {
+			if !has && (err == nil || err.Error() != f.Name+" cannot be used with "+c.String()) {
 				t.Errorf("%s on %v: %q, %v", f.Name, c, got, err)
 			}
 		}
@@ -76,11 +76,11 @@ func TestEveryFormatHasAddressesOnItsCurvesOnly(t *testing.T) {
 
 func TestUnknownFormatsAreRefusedByName(t *testing.T) {
 	for format, want := range map[string]string{
-		"ADDRESS_FORMAT_TON_V4R2":             "addressFormats: ADDRESS_FORMAT_TON_V4R2 is not supported",
-		"ADDRESS_FORMAT_BITCOIN_MAINNET_P2TR": "addressFormats: ADDRESS_FORMAT_BITCOIN_MAINNET_P2TR is not supported",
-		"address_format_ethereum":             `addressFormats: "address_format_ethereum" is not supported`,
-		"\x1b[31m":                            `addressFormats: "\x1b[31m" is not supported`,
-		"":                                    "addressFormats:  is not supported",
+		"ADDRESS_FORMAT_TON_V4R2":             "ADDRESS_FORMAT_TON_V4R2 is not supported",
+		"ADDRESS_FORMAT_BITCOIN_MAINNET_P2TR": "ADDRESS_FORMAT_BITCOIN_MAINNET_P2TR is not supported",
+		"address_format_ethereum":             `"address_format_ethereum" is not supported`,
+		"\x1b[31m":                            `"\x1b[31m" is not supported`,
+		"":                                    " is not supported",
 	} {
 		if _, err := Address(format, Secp256k1, unhex(t, generator)); err == nil || err.Error() != want {
 			t.Errorf("%q: got %v, want %s", format, err, want)
