@@ -1,0 +1,172 @@
+// Package enclavetest runs an enclave inside a test process, on a simulated
+// module, with a host that the test owns: it can lose answers, damage records
+// and swap blobs. No production binary links it.
+package enclavetest
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/internal/ceremony"
+	"github.com/sallyport/sallyport/enclave/internal/platform"
+	"github.com/sallyport/sallyport/enclave/internal/simulator"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// Options vary an enclave. The zero value is an ordinary local one.
+type Options struct {
+	// Host is the store; nil makes a new one in memory.
+	Host wire.Host
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+	// Log gets the enclave's log; nil discards it.
+	Log io.Writer
+	// ClosedOrganizations makes a manifest that does not open organizations.
+	ClosedOrganizations bool
+}
+
+// An Enclave is one appliance over any number of boots. Between boots its
+// root, its manifest and its host stay.
+type Enclave struct {
+	wire.Enclave
+	Host     wire.Host
+	Manifest []byte            // operating manifest, canonical bytes
+	Trust    attestation.Trust // accepts this enclave's documents
+
+	dir     string // of the simulated attestation root
+	module  *simulator.Simulator
+	root    *memoryRoot
+	options Options
+	stop    context.CancelFunc
+	done    chan struct{}
+}
+
+// New goes through genesis and boots an enclave to Ready. It ends with the test.
+func New(t testing.TB, options Options) *Enclave {
+	t.Helper()
+	if options.Host == nil {
+		options.Host = NewHost()
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Log == nil {
+		options.Log = io.Discard
+	}
+	e := &Enclave{Host: options.Host, root: &memoryRoot{}, options: options, dir: t.TempDir()}
+	e.newModule(t)
+	first := &attestation.Manifest{
+		Name: "enclavetest", Assurance: string(platform.Local),
+		Measurements: []attestation.Measurements{attestation.LocalMeasurements()},
+		Flags: attestation.Flags{
+			Unsigned: true, OpenOrganizations: !options.ClosedOrganizations, SingleCustodian: true, PlaintextExport: true,
+		},
+	}
+	manifest, err := ceremony.Genesis(t.Context(), e.platform(), first.Encode(), func([]byte) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.Manifest = manifest
+	e.Boot(t)
+	if status := e.Wait(t); status.Phase != wire.PhaseReady {
+		t.Fatalf("enclave is %s: %s", status.Phase, status.Reason)
+	}
+	t.Cleanup(func() { e.Stop() })
+	return e
+}
+
+func (e *Enclave) newModule(t testing.TB) {
+	t.Helper()
+	cert, key := filepath.Join(e.dir, "root.pem"), filepath.Join(e.dir, "root.key")
+	err := simulator.Create(cert, key)
+	if err == nil {
+		e.module, err = simulator.Load(cert, key, simulator.WithClock(e.options.Now))
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.Trust, err = attestation.TrustLocal(e.module.Root()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (e *Enclave) platform() *platform.Platform {
+	return &platform.Platform{
+		Assurance: platform.Local, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
+	}
+}
+
+// Boot starts the enclave on its root, its manifest and its host. It does not
+// wait for any phase.
+func (e *Enclave) Boot(testing.TB) {
+	log := slog.New(slog.NewJSONHandler(e.options.Log, nil))
+	a := ceremony.New(e.platform(), "test", log)
+	ctx, cancel := context.WithCancel(context.Background())
+	e.Enclave, e.stop, e.done = a, cancel, make(chan struct{})
+	go func() {
+		defer close(e.done)
+		a.Run(ctx, e.Manifest)
+	}()
+}
+
+// Stop ends this boot, as a power cut would: what is not durable is gone.
+func (e *Enclave) Stop() {
+	e.stop()
+	<-e.done
+}
+
+// Restart stops the enclave and boots it again, and returns the phase that it
+// comes to.
+func (e *Enclave) Restart(t testing.TB) *wire.Status {
+	t.Helper()
+	e.Stop()
+	e.newModule(t)
+	e.Boot(t)
+	return e.Wait(t)
+}
+
+// Wait returns the status once the enclave is past Starting and AwaitingRoot.
+func (e *Enclave) Wait(t testing.TB) *wire.Status {
+	t.Helper()
+	for {
+		status, err := e.Status(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if status.Phase != wire.PhaseStarting && status.Phase != wire.PhaseAwaitingRoot {
+			return status
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatalf("enclave stayed %s: %s", status.Phase, status.Reason)
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// RootSecret returns a copy of the root secret, for tests that look for it
+// where it must not be.
+func (e *Enclave) RootSecret() []byte { return bytes.Clone(e.root.secret) }
+
+// A memoryRoot keeps the root secret for the life of the test.
+type memoryRoot struct{ secret []byte }
+
+func (r *memoryRoot) Describe() string { return "memory of a test" }
+
+func (r *memoryRoot) Create(_ context.Context, secret []byte) error {
+	r.secret = bytes.Clone(secret)
+	return nil
+}
+
+func (r *memoryRoot) Secret(context.Context) ([]byte, error) {
+	if r.secret == nil {
+		return nil, platform.ErrNoRoot
+	}
+	return bytes.Clone(r.secret), nil
+}

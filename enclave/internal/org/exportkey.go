@@ -1,0 +1,104 @@
+package org
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/attestation/bundle"
+	"github.com/sallyport/sallyport/enclave/internal/export"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+type exportIntent struct {
+	PrivateKeyID    string `json:"privateKeyId" strict:"required"`
+	TargetPublicKey string `json:"targetPublicKey" strict:"required"`
+
+	target []byte // SEC 1 uncompressed, 65 bytes
+}
+
+// An exportResult is what the journal keeps of an export. It holds no secret:
+// data is encrypted to the target key.
+type exportResult struct {
+	Data      []byte `cbor:"1,keyasint"` // the signed data of the bundle
+	Signature []byte `cbor:"2,keyasint"` // by the quorum key, ASN.1 DER
+	Document  []byte `cbor:"3,keyasint"` // the boot's attestation document
+	Manifest  []byte `cbor:"4,keyasint"`
+	Payload   []byte `cbor:"5,keyasint"` // of the attestation proof
+	Proof     []byte `cbor:"6,keyasint"` // r || s over payload by the ephemeral key
+	PublicKey []byte `cbor:"7,keyasint"` // 130 bytes: boot key and ephemeral key
+	Quorum    []byte `cbor:"8,keyasint"` // public quorum key, 65 bytes
+}
+
+var exportPrivateKey = define("export_private_key",
+	map[string]string{"ACTIVITY_TYPE_EXPORT_PRIVATE_KEY": "exportPrivateKeyIntent"},
+	spec[exportIntent, *privateKey, exportResult]{
+		valid:   validExport,
+		check:   checkExport,
+		execute: executeExport,
+		record:  recordExport,
+		apply: func(o *organization, _ made, in *exportIntent, _ exportResult) {
+			if k := o.findKey(in.PrivateKeyID); k != nil {
+				k.exported = true
+			}
+		},
+		result: func(_ job, in *exportIntent, r exportResult) (string, any) {
+			return "exportPrivateKeyResult", &exportView{in.PrivateKeyID, r.outer()}
+		},
+	})
+
+func validExport(in *exportIntent) error {
+	if _, ok := parseID(in.PrivateKeyID); !ok {
+		return bad("bad request body: parameters.privateKeyId must be a lower-case UUID")
+	}
+	var err error
+	if in.target, err = export.ParseTarget(in.TargetPublicKey); err != nil {
+		return bad("bad request body: parameters.targetPublicKey: %v", err)
+	}
+	return nil
+}
+
+func checkExport(o *organization, in *exportIntent) (*privateKey, error) {
+	k := o.findKey(in.PrivateKeyID)
+	if k == nil {
+		return nil, notFound("parameters.privateKeyId: no such private key")
+	}
+	return k, nil
+}
+
+// executeExport combines the key and seals it to the target key.
+func executeExport(ctx context.Context, s *Service, j job, in *exportIntent, k *privateKey) (out exportResult, err error) {
+	keys.WithSecret(func() {
+		out.Data, err = s.sealExport(ctx, j.org, in.target, k)
+	})
+	if err != nil {
+		return out, err
+	}
+	out.Signature, err = bundle.Sign(s.Quorum, out.Data)
+	return out, err
+}
+
+func (s *Service) sealExport(ctx context.Context, org id, target []byte, k *privateKey) ([]byte, error) {
+	secret, err := s.shares.combine(ctx, org, k)
+	if err != nil {
+		return nil, err
+	}
+	defer secret.Erase()
+	data, err := export.Seal(s.Rand, secret.Expose(), target, org.String())
+	if err != nil {
+		s.Log.Error("sealing an export", "error", err)
+		return nil, wire.Errorf(wire.Internal, "", "sealing the export")
+	}
+	return data, nil
+}
+
+// recordExport signs the proof of the export, which names the journal entry
+// that will hold it.
+func recordExport(s *Service, j job, in *exportIntent, k *privateKey, r exportResult, at position) (exportResult, error) {
+	payload, proof, err := s.exportProof(j, in.target, k, r.Data, at)
+	if err != nil {
+		return r, err
+	}
+	r.Payload, r.Proof, r.PublicKey = payload, proof, s.Boot.PublicKey
+	r.Document, r.Manifest, r.Quorum = s.Boot.Document(), s.Boot.Manifest, s.Boot.QuorumPublic
+	return r, nil
+}

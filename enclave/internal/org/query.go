@@ -1,0 +1,279 @@
+package org
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// A question is one query: it decodes its body, and answers for the caller.
+// A query changes nothing, and its stamp covers neither path nor time, so it
+// can be replayed, to another query too, by whoever has seen it: nothing that
+// a query answers is a secret from one who may read the organization.
+type question interface {
+	organization() string
+	answer(ctx context.Context, s *Service, c *caller, nonce []byte) (any, error)
+}
+
+// queries are all queries that are served, by the last element of
+// /public/v1/query/.
+var queries = map[string]func() question{
+	"whoami":            func() question { return &whoami{} },
+	"get_activity":      func() question { return &getActivity{} },
+	"list_activities":   func() question { return &listActivities{} },
+	"get_private_key":   func() question { return &getPrivateKey{} },
+	"list_private_keys": func() question { return &listPrivateKeys{} },
+	"get_user":          func() question { return &getUser{} },
+	"list_users":        func() question { return &listUsers{} },
+}
+
+func (s *Service) query(ctx context.Context, req *wire.Request, path string) ([]byte, error) {
+	ask := queries[path]
+	if ask == nil {
+		return nil, notFound("no such query: %q", path)
+	}
+	if req.StampKind == wire.StampNone {
+		_, err := s.authenticate(req, "")
+		return nil, err
+	}
+	q := ask()
+	if err := decodeBody(req.Body, q); err != nil {
+		return nil, err
+	}
+	c, err := s.authenticate(req, q.organization())
+	if err != nil {
+		return nil, err
+	}
+	view, err := q.answer(ctx, s, c, req.Nonce)
+	if err != nil {
+		return nil, err
+	}
+	out, err := marshal(view)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.durable(ctx)
+}
+
+// inOrganization is the member that every query has.
+type inOrganization struct {
+	OrganizationID string `json:"organizationId" strict:"required"`
+}
+
+func (q inOrganization) organization() string { return q.OrganizationID }
+
+type whoami struct{ inOrganization }
+
+func (q *whoami) answer(_ context.Context, _ *Service, c *caller, _ []byte) (any, error) {
+	return map[string]any{
+		"organizationId": c.org.id, "organizationName": c.org.name,
+		"userId": c.user.id, "username": c.user.name,
+	}, nil
+}
+
+type getPrivateKey struct {
+	inOrganization
+	PrivateKeyID string `json:"privateKeyId" strict:"required"`
+}
+
+func (q *getPrivateKey) answer(_ context.Context, s *Service, c *caller, _ []byte) (any, error) {
+	kid, ok := parseID(q.PrivateKeyID)
+	if !ok {
+		return nil, bad("bad request body: privateKeyId must be a lower-case UUID")
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := c.org.keys[kid]
+	if k == nil {
+		return nil, notFound("privateKeyId: no such private key")
+	}
+	return map[string]any{"privateKey": k.view()}, nil
+}
+
+type listPrivateKeys struct{ inOrganization }
+
+func (q *listPrivateKeys) answer(_ context.Context, s *Service, c *caller, _ []byte) (any, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	views := make([]*privateKeyView, 0, len(c.org.keyOrder))
+	for _, k := range c.org.keyOrder {
+		views = append(views, k.view())
+	}
+	return map[string]any{"privateKeys": views}, nil
+}
+
+type getUser struct {
+	inOrganization
+	UserID string `json:"userId" strict:"required"`
+}
+
+func (q *getUser) answer(_ context.Context, s *Service, c *caller, _ []byte) (any, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	u, err := c.org.findUser("userId", q.UserID)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"user": u.view()}, nil
+}
+
+type listUsers struct{ inOrganization }
+
+func (q *listUsers) answer(_ context.Context, s *Service, c *caller, _ []byte) (any, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	views := make([]*userView, 0, len(c.org.userOrder))
+	for _, u := range c.org.userOrder {
+		views = append(views, u.view())
+	}
+	return map[string]any{"users": views}, nil
+}
+
+type getActivity struct {
+	inOrganization
+	ActivityID string `json:"activityId" strict:"required"`
+}
+
+func (q *getActivity) answer(ctx context.Context, s *Service, c *caller, nonce []byte) (any, error) {
+	aid, ok := parseID(q.ActivityID)
+	if !ok {
+		return nil, bad("bad request body: activityId must be a lower-case UUID")
+	}
+	s.mu.RLock()
+	a := c.org.byID[aid]
+	s.mu.RUnlock()
+	if a == nil {
+		return nil, notFound("activityId: no such activity")
+	}
+	snap, err := s.look(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.activityView(snap, c)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"activity": view}, s.freshen(ctx, view, nonce)
+}
+
+type listActivities struct {
+	inOrganization
+	FilterByStatus []string    `json:"filterByStatus"`
+	FilterByType   []string    `json:"filterByType"`
+	Pagination     *pagination `json:"paginationOptions"`
+}
+
+// A pagination walks the list, newest first. Before and after are activity
+// ids; after goes on to older ones.
+type pagination struct {
+	Limit  string `json:"limit"`
+	Before string `json:"before"`
+	After  string `json:"after"`
+}
+
+const (
+	defaultPage = 10
+	maxPage     = 100
+)
+
+func (q *listActivities) answer(ctx context.Context, s *Service, c *caller, _ []byte) (any, error) {
+	page, err := q.page(s, c)
+	if err != nil {
+		return nil, err
+	}
+	views := make([]*activityView, 0, len(page))
+	for _, a := range page {
+		snap, err := s.look(ctx, a)
+		if err != nil {
+			return nil, err
+		}
+		view, err := s.activityView(snap, c)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, view)
+	}
+	return map[string]any{"activities": views}, nil
+}
+
+func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
+	p := pagination{}
+	if q.Pagination != nil {
+		p = *q.Pagination
+	}
+	limit := defaultPage
+	if p.Limit != "" {
+		n, err := strconv.Atoi(p.Limit)
+		if err != nil || n < 1 || n > maxPage {
+			return nil, bad("bad request body: paginationOptions.limit must be a decimal string from 1 to %d", maxPage)
+		}
+		limit = n
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := c.org.activities // oldest first
+	newest, oldest := len(list)-1, 0
+	if p.After != "" {
+		i, err := c.org.indexOf("after", p.After)
+		if err != nil {
+			return nil, err
+		}
+		newest = i - 1
+	}
+	if p.Before != "" {
+		i, err := c.org.indexOf("before", p.Before)
+		if err != nil {
+			return nil, err
+		}
+		oldest = i + 1
+	}
+	if p.Before != "" && p.After == "" {
+		return q.nearest(list, oldest, limit), nil
+	}
+	var out []*activity
+	for i := newest; i >= oldest && len(out) < limit; i-- {
+		if q.wants(list[i]) {
+			out = append(out, list[i])
+		}
+	}
+	return out, nil
+}
+
+// nearest is the page that ends just before a cursor: the oldest ones that
+// are newer than it, newest first.
+func (q *listActivities) nearest(list []*activity, oldest, limit int) []*activity {
+	var out []*activity
+	for i := oldest; i < len(list) && len(out) < limit; i++ {
+		if q.wants(list[i]) {
+			out = append([]*activity{list[i]}, out...)
+		}
+	}
+	return out
+}
+
+func (q *listActivities) wants(a *activity) bool {
+	return listed(q.FilterByStatus, a.status.text()) && listed(q.FilterByType, a.typ)
+}
+
+// listed tells whether a filter, empty for all, has the value.
+func listed(filter []string, value string) bool {
+	for _, f := range filter {
+		if f == value {
+			return true
+		}
+	}
+	return len(filter) == 0
+}
+
+func (o *organization) indexOf(member, text string) (int, error) {
+	aid, ok := parseID(text)
+	if a := o.byID[aid]; ok && a != nil {
+		for i := len(o.activities) - 1; i >= 0; i-- {
+			if o.activities[i] == a {
+				return i, nil
+			}
+		}
+	}
+	return 0, notFound("paginationOptions.%s: no such activity", member)
+}

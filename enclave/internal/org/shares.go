@@ -1,0 +1,144 @@
+package org
+
+import (
+	"context"
+	"crypto/sha256"
+	"sync"
+
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/internal/seal"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// A shareStore keeps sealed shares at the host, each its own blob, and a
+// bounded number of them, still sealed, in memory.
+type shareStore struct {
+	host   wire.Host
+	sealer *seal.Sealer
+
+	mu    sync.Mutex
+	cache map[[32]byte][]byte
+	order [][32]byte // oldest first, a ring
+	next  int
+}
+
+// cachedShares bounds the cache: about 350 bytes each.
+const cachedShares = 1 << 16
+
+func newShareStore(host wire.Host, sealer *seal.Sealer) *shareStore {
+	return &shareStore{host: host, sealer: sealer, cache: map[[32]byte][]byte{}}
+}
+
+// shareVersion is the object version of shares that were never refreshed.
+const shareVersion = 1
+
+func shareObject(org, key id, index uint8) seal.Object {
+	return seal.Object{
+		Kind: seal.Share, Org: org[:], ID: append(key[:len(key):len(key)], index), Version: shareVersion,
+	}
+}
+
+// sealShares seals the shares of one key.
+func (st *shareStore) sealShares(org, key id, shares []keys.Share) (names [][32]byte, blobs [][]byte, err error) {
+	for _, share := range shares {
+		blob, err := st.sealer.Seal(shareObject(org, key, share.Index), share.Value.Expose())
+		if err != nil {
+			return nil, nil, err
+		}
+		names = append(names, sha256.Sum256(blob))
+		blobs = append(blobs, blob)
+	}
+	return names, blobs, nil
+}
+
+// put makes blobs durable at the host.
+func (st *shareStore) put(ctx context.Context, blobs [][]byte) error {
+	if err := st.host.PutBlobs(ctx, blobs); err != nil {
+		return wire.Errorf(wire.Unavailable, "", "the store did not keep the shares; repeat the same request")
+	}
+	for _, blob := range blobs {
+		st.remember(sha256.Sum256(blob), blob)
+	}
+	return nil
+}
+
+func (st *shareStore) remember(name [32]byte, blob []byte) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if _, ok := st.cache[name]; ok {
+		return
+	}
+	if len(st.order) < cachedShares {
+		st.order = append(st.order, name)
+	} else {
+		delete(st.cache, st.order[st.next])
+		st.order[st.next] = name
+		st.next = (st.next + 1) % cachedShares
+	}
+	st.cache[name] = blob
+}
+
+// get returns a sealed share, from memory or from the host. What the host
+// gives must hash to the name.
+func (st *shareStore) get(ctx context.Context, name [32]byte) ([]byte, error) {
+	st.mu.Lock()
+	blob, ok := st.cache[name]
+	st.mu.Unlock()
+	if ok {
+		return blob, nil
+	}
+	blobs, err := st.host.GetBlobs(ctx, [][]byte{name[:]})
+	if err != nil {
+		return nil, err
+	}
+	if len(blobs) != 1 || sha256.Sum256(blobs[0]) != name {
+		return nil, errShareLost
+	}
+	st.remember(name, blobs[0])
+	return blobs[0], nil
+}
+
+var errShareLost = wire.Errorf(wire.NotFound, "", "share is missing or damaged")
+
+// combine gives a key's secret, compared with its public key. Any t shares
+// that open suffice. The caller erases the secret.
+func (st *shareStore) combine(ctx context.Context, org id, k *privateKey) (*keys.Secret, error) {
+	shares := make([]keys.Share, 0, k.threshold)
+	defer func() {
+		for _, share := range shares {
+			share.Value.Erase()
+		}
+	}()
+	var transient error
+	for i := 0; i < len(k.shares) && len(shares) < k.threshold; i++ {
+		value, err := st.open(ctx, org, k, i)
+		if err == nil {
+			shares = append(shares, keys.Share{Index: uint8(i + 1), Value: value})
+		} else if e, ok := err.(*wire.Error); !ok || e.Code != wire.NotFound {
+			transient = err
+		}
+	}
+	if len(shares) < k.threshold && transient != nil {
+		return nil, wire.Errorf(wire.Unavailable, "", "the store did not give the shares of private key %s; repeat the same request", k.id)
+	}
+	if len(shares) < k.threshold {
+		return nil, wire.Errorf(wire.FailedPrecondition, "", "private key %s: %d shares are needed, %d are left", k.id, k.threshold, len(shares))
+	}
+	secret, err := keys.Combine(k.curve, shares, k.public)
+	if err != nil {
+		return nil, wire.Errorf(wire.FailedPrecondition, "", "private key %s: the shares do not give its public key", k.id)
+	}
+	return secret, nil
+}
+
+func (st *shareStore) open(ctx context.Context, org id, k *privateKey, i int) (*keys.Secret, error) {
+	blob, err := st.get(ctx, k.shares[i])
+	if err != nil {
+		return nil, err
+	}
+	raw, err := st.sealer.Open(shareObject(org, k.id, uint8(i+1)), blob)
+	if err != nil {
+		return nil, errShareLost
+	}
+	return keys.NewSecret(raw), nil
+}

@@ -1,0 +1,67 @@
+//go:build !local
+
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport/sallyport/enclave/internal/nsm"
+	"github.com/sallyport/sallyport/enclave/internal/platform"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// What configures the production build is measured with it: these constants,
+// and the manifest file in the image. There are no flags.
+const (
+	nsmDevice    = "/dev/nsm"
+	manifestFile = "/etc/sallyport/manifest.json"
+	doorAddress  = "vsock:any:5000"
+	hostAddress  = "vsock:3:5001" // CID 3 is the parent instance
+)
+
+func newMachine(args []string, _ *slog.Logger) (*machine, error) {
+	if len(args) > 0 {
+		return nil, fmt.Errorf("the production enclave takes no arguments, not %q", args[0])
+	}
+	device, err := nsm.Open(nsmDevice)
+	if err != nil {
+		return nil, fmt.Errorf("this is the production build and runs only inside a Nitro enclave: %w", err)
+	}
+	// Nothing of an enclave is ever swapped; locking keeps that true wherever
+	// it runs.
+	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
+		return nil, fmt.Errorf("locking memory: %w", err)
+	}
+	clock, err := platform.NewClock(device.Time)
+	if err != nil {
+		return nil, fmt.Errorf("trusted time: %w", err)
+	}
+	return &machine{
+		Platform: &platform.Platform{
+			Assurance: platform.Nitro,
+			Attester:  device,
+			Root:      noRoot{},
+			Listen:    func() (net.Listener, error) { return wire.Listen(doorAddress) },
+			Host:      wire.NewHostClient(hostAddress),
+			Now:       clock.Now,
+		},
+		manifest: func(context.Context) ([]byte, error) { return os.ReadFile(manifestFile) },
+	}, nil
+}
+
+// noRoot stands where the routes to a production root will be: quorum, KMS,
+// and peers. Until this release has them, a production enclave stays in phase
+// AwaitingRoot.
+type noRoot struct{}
+
+func (noRoot) Create(context.Context, []byte) error { return platform.ErrNoRoot }
+
+func (noRoot) Secret(context.Context) ([]byte, error) { return nil, platform.ErrNoRoot }
+
+func (noRoot) Describe() string { return "this release has no route to a production root" }
