@@ -1,0 +1,197 @@
+package turnkey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+func TestFailuresOfTheDoorHaveTheEnvelope(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		err          error
+		status, code int
+		message      string
+		retry        bool
+	}{
+		{name: "the door's own error", err: fmt.Errorf("x: %w", wire.Errorf(wire.FailedPrecondition, "R", "not now")), status: 400, code: 9, message: "not now"},
+		{name: "busy", err: wire.Errorf(wire.ResourceExhausted, "", "full"), status: 429, code: 8, retry: true},
+		{name: "no answer", err: &noAnswer{wire.Errorf(wire.Unavailable, "NO_ANSWER", "no answer from the enclave")}, status: 503, code: 14, message: "no answer from the enclave", retry: true},
+		{name: "a defect", err: errors.New("SECRET"), status: 500, code: 13, message: "incident "},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			f := &fake{do: func(context.Context, *wire.Request) (*wire.Reply, error) { return nil, tt.err }}
+			a := do(t, "POST", serve(t, f, Config{})+whoami, "{}", nil)
+			wantEnvelope(t, a, tt.status, tt.code)
+			if !strings.Contains(a.body, tt.message) || strings.Contains(a.body, "SECRET") {
+				t.Errorf("body %s", a.body)
+			}
+			if (a.header.Get("Retry-After") != "") != tt.retry {
+				t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+			}
+		})
+	}
+}
+
+// noAnswer has a text for the log and an error for the caller, as the door's.
+type noAnswer struct{ shown *wire.Error }
+
+func (n *noAnswer) Error() string { return "dial unix /SECRET: connection refused" }
+func (n *noAnswer) Unwrap() error { return n.shown }
+
+func TestImpossibleRepliesAreIncidents(t *testing.T) {
+	for name, do1 := range map[string]func(context.Context, *wire.Request) (*wire.Reply, error){
+		"nil":       func(context.Context, *wire.Request) (*wire.Reply, error) { return nil, nil },
+		"status 0":  func(context.Context, *wire.Request) (*wire.Reply, error) { return &wire.Reply{}, nil },
+		"status 99": func(context.Context, *wire.Request) (*wire.Reply, error) { return &wire.Reply{Status: 99}, nil },
+		"a panic":   func(context.Context, *wire.Request) (*wire.Reply, error) { panic("SECRET") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			var out syncBuffer
+			url, stop := serveUntil(t, &fake{do: do1}, Config{Log: slog.New(slog.NewTextHandler(&out, nil))})
+			a := do(t, "POST", url+whoami, "{}", nil)
+			wantEnvelope(t, a, 500, 13)
+			stop()
+			_, number, _ := strings.Cut(a.body, "incident ")
+			number, _, _ = strings.Cut(number, `"`)
+			if len(number) != 16 || !strings.Contains(out.String(), "incident="+number) {
+				t.Errorf("incident %q is not in the log: %s", number, out.String())
+			}
+			if strings.Contains(out.String(), "SECRET") {
+				t.Error("the log quotes the panic")
+			}
+		})
+	}
+}
+
+func TestLeavingClientCancelsItsCall(t *testing.T) {
+	called, cancelled := make(chan struct{}), make(chan error, 1)
+	f := &fake{do: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
+		close(called)
+		<-ctx.Done()
+		cancelled <- ctx.Err()
+		return nil, ctx.Err()
+	}}
+	ctx, cancel := context.WithCancel(t.Context())
+	r, err := http.NewRequestWithContext(ctx, "POST", serve(t, f, Config{})+whoami, strings.NewReader("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		<-called
+		cancel()
+	}()
+	if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
+		res.Body.Close()
+		t.Fatal("an answer came")
+	}
+	if err := <-cancelled; !errors.Is(err, context.Canceled) {
+		t.Errorf("the call ended with %v", err)
+	}
+}
+
+func TestUnansweredCallEnds(t *testing.T) {
+	f := &fake{do: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}}
+	a := do(t, "POST", serve(t, f, Config{CallTimeout: 20 * time.Millisecond})+whoami, "{}", nil)
+	wantEnvelope(t, a, 503, 14)
+}
+
+func TestRequestsBeyondTheBoundAreShedAtOnce(t *testing.T) {
+	entered, release := make(chan struct{}, 2), make(chan struct{})
+	f := &fake{do: func(context.Context, *wire.Request) (*wire.Reply, error) {
+		entered <- struct{}{}
+		<-release
+		return &wire.Reply{Status: 200, Body: []byte(`{}`)}, nil
+	}}
+	url := serve(t, f, Config{MaxInFlight: 2})
+	done := make(chan answer, 2)
+	for range 2 {
+		go func() { done <- do(t, "POST", url+whoami, "{}", nil) }()
+		<-entered
+	}
+	a := do(t, "POST", url+whoami, "{}", nil)
+	wantEnvelope(t, a, 429, 8)
+	if a.header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	}
+	if a := do(t, "GET", url+"/readyz", "", nil); a.status != 200 {
+		t.Errorf("readyz says %d while busy", a.status)
+	}
+	close(release)
+	for range 2 {
+		if a := <-done; a.status != 200 {
+			t.Errorf("a request that was let in got %d", a.status)
+		}
+	}
+	if a := do(t, "POST", url+whoami, "{}", nil); a.status != 200 {
+		t.Errorf("afterwards: %d", a.status)
+	}
+}
+
+func TestLargeBodiesHaveABudget(t *testing.T) {
+	h := New(&fake{}, Config{})
+	h.bodies.limit = firstRead + 1
+	url := serveHandler(t, h)
+	wantEnvelope(t, do(t, "POST", url+whoami, strings.Repeat("x", MaxBody), nil), 429, 8)
+	if a := do(t, "POST", url+whoami, strings.Repeat("x", firstRead), nil); a.status != 200 {
+		t.Errorf("a small body got %d", a.status)
+	}
+	if in := h.bodies.in.Load(); in != 0 {
+		t.Errorf("%d bytes were not given back", in)
+	}
+}
+
+func TestHealthPages(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		status func() (*wire.Status, error)
+		want   int
+		text   string
+	}{
+		{"ready", func() (*wire.Status, error) { return &wire.Status{Phase: wire.PhaseReady}, nil }, 200, `{"status":"ready"}`},
+		{"waiting", func() (*wire.Status, error) { return &wire.Status{Phase: wire.PhaseAwaitingRoot}, nil }, 503, "the enclave is AwaitingRoot"},
+		{"gone", func() (*wire.Status, error) { return nil, io.EOF }, 503, "cannot be reached"},
+		{"nothing", func() (*wire.Status, error) { return nil, nil }, 503, "cannot be reached"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			url := serve(t, &fake{status: tt.status}, Config{})
+			a := do(t, "GET", url+"/readyz", "", nil)
+			if a.status != tt.want || !strings.Contains(a.body, tt.text) {
+				t.Errorf("readyz: %d %s", a.status, a.body)
+			}
+			if tt.want != 200 {
+				wantEnvelope(t, a, 503, 14)
+			}
+			for _, method := range []string{"GET", "HEAD"} {
+				if a := do(t, method, url+"/healthz", "", nil); a.status != 200 {
+					t.Errorf("%s healthz: %d", method, a.status)
+				}
+			}
+		})
+	}
+}
+
+func TestReadyPageAsksTheEnclaveOnceForMany(t *testing.T) {
+	asked := 0
+	f := &fake{status: func() (*wire.Status, error) { asked++; return &wire.Status{Phase: wire.PhaseReady}, nil }}
+	h := New(f, Config{})
+	h.ready.until = time.Now().Add(time.Hour) // nothing was asked yet: the zero answer is ready
+	url := serveHandler(t, h)
+	for range 5 {
+		do(t, "GET", url+"/readyz", "", nil)
+	}
+	if asked != 0 {
+		t.Errorf("asked %d times", asked)
+	}
+}
