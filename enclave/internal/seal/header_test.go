@@ -156,11 +156,13 @@ func TestHandWrittenEncodingIsTheLibrarys(t *testing.T) {
 }
 
 // FuzzOpen gives Open records that the host may have made up. None may open,
-// for only Seal makes ones that do, and those are not in the corpus.
+// for only Seal makes ones that do. The seed lacks its tag, which no mutation
+// will guess.
 func FuzzOpen(f *testing.F) {
 	s := testSealer()
 	record := mustSeal(f, s, testObject, "secret")
-	f.Add(record[:len(record)-1])
+	clear(record[len(record)-tagSize:])
+	f.Add(record)
 	f.Add([]byte("SPS1\x00\x00"))
 	f.Add([]byte("SPS1\xff\xff"))
 	f.Fuzz(func(t *testing.T, record []byte) {
