@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"slices"
+	"strings"
 
 	"github.com/hf/nitrite"
 )
@@ -122,5 +123,6 @@ func fingerprint(c *x509.Certificate) string {
 }
 
 func claimsAWS(c *x509.Certificate) bool {
-	return bytes.Contains(bytes.ToLower(c.RawSubject), []byte(awsRootName))
+	return bytes.Contains(bytes.ToLower(c.RawSubject), []byte(awsRootName)) ||
+		strings.Contains(strings.ToLower(c.Subject.String()), awsRootName) // in another string type
 }

@@ -14,6 +14,7 @@ var ES384 = []byte{0xa1, 0x01, 0x38, 0x22}
 
 // plan is how one document is made; options change it.
 type plan struct {
+	issuer  *x509.Certificate // the intermediate
 	leaf    *x509.Certificate
 	leafKey *ecdsa.PrivateKey
 	bundle  [][]byte
@@ -117,6 +118,20 @@ func (p *PKI) Sign(payload Payload, options ...Option) []byte {
 	return d.assemble(encoded, signature)
 }
 
+// Recertified returns a PKI with the same root whose certificates are edited by
+// the options, once: all its documents have the same chain.
+func (p *PKI) Recertified(options ...Option) *PKI {
+	p.tb.Helper()
+	var d plan
+	for _, o := range options {
+		o(&d)
+	}
+	p.certify(&d)
+	q := *p
+	q.intermediate, q.leaf, q.leafKey = d.issuer, d.leaf, d.leafKey
+	return &q
+}
+
 // certify makes the certificates that the options ask for.
 func (p *PKI) certify(d *plan) {
 	p.tb.Helper()
@@ -126,7 +141,7 @@ func (p *PKI) certify(d *plan) {
 		d.intermediate(t)
 		intermediate = p.issue(t, p.Root, &p.intermediateKey.PublicKey, p.rootKey)
 	}
-	d.leaf, d.leafKey = p.leaf, p.leafKey
+	d.issuer, d.leaf, d.leafKey = intermediate, p.leaf, p.leafKey
 	if d.leafCurve != nil {
 		d.leafKey = NewKey(p.tb, d.leafCurve)
 	}
