@@ -46,8 +46,10 @@ var refusals = []refusal{
 	{name: "upper-case hex", reason: bundle.ReasonMalformed, text: replace(`"data":"7b`, `"data":"7B`)},
 	{name: "prefixed hex", reason: bundle.ReasonMalformed, text: replace(`"data":"7b`, `"data":"0x7b`)},
 	{name: "base64 without padding", reason: bundle.ReasonMalformed, world: func(w *world) {
-		w.manifest.Name = "test+" // so that there is padding
-	}, text: func(s string) string { return strings.Replace(s, `="`, `"`, 1) }},
+		for len(w.manifest.Encode())%3 == 0 {
+			w.manifest.Name += "+" // so that there is padding
+		}
+	}, text: replace(`="`, `"`)},
 	{name: "version v1.0.1", reason: bundle.ReasonVersion, world: func(w *world) { w.version = "v1.0.1" }},
 	{name: "version empty", reason: bundle.ReasonVersion, world: func(w *world) { w.version = "" }},
 	{name: "another appliance", reason: bundle.ReasonQuorumKey, world: func(w *world) {

@@ -155,6 +155,8 @@ func checkManifest(o *Outer, e *Expect, v *Verified) error {
 		return because(ReasonManifest, err)
 	}
 	switch {
+	case m.Assurance == attestation.AssuranceLocal && v.Assurance != m.Assurance:
+		return refuse(ReasonManifest, "manifest: assurance: is of the local platform, which protects nothing, but the accepted root is AWS's")
 	case m.Assurance != v.Assurance:
 		return refuse(ReasonManifest, "manifest: assurance: is %q, but the accepted root gives %q", m.Assurance, v.Assurance)
 	case m.Version < 1:
