@@ -10,7 +10,8 @@ import (
 )
 
 // FuzzVerify looks for a panic, and for a document that is accepted though no
-// signer made it.
+// signer made it. Run it with -fuzzminimizetime 10x: each signature takes its own
+// path through the big numbers, and minimizing every such input takes minutes.
 func FuzzVerify(f *testing.F) {
 	s := newScene(f)
 	// The first seed makes nitrite panic.

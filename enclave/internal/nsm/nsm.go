@@ -73,7 +73,7 @@ func Open(path string) (*NSM, error) {
 		err = fmt.Errorf("nsm: the module has %d registers of %q, want %d of SHA384", about.MaxPCRs, about.Digest, pcrCount)
 	}
 	if err != nil {
-		return nil, errors.Join(err, n.Close())
+		return nil, errors.Join(fmt.Errorf("opening %s: %w", path, err), n.Close())
 	}
 	return n, nil
 }
