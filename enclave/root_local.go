@@ -35,7 +35,9 @@ func openRoot(address string) (platform.Root, error) {
 // A fileRoot is a file with the root secret in hex. It protects nothing.
 type fileRoot string
 
-func (f fileRoot) Describe() string { return "file: the root secret lies on this disk and protects nothing" }
+func (f fileRoot) Describe() string {
+	return "file: the root secret lies on this disk and protects nothing"
+}
 
 // Create keeps the secret in a file that only its owner may read.
 func (f fileRoot) Create(_ context.Context, secret []byte) error {

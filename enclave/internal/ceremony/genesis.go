@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
-	)
+)
 
 // Genesis makes an appliance under a manifest of version 0: a root secret, an
 // identity, and a journal whose entry 0 records the operating manifest that it
