@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -49,6 +48,8 @@ func New(p *platform.Platform, version string, log *slog.Logger) *Appliance {
 
 // statusPath answers in every phase and needs no stamp.
 const statusPath = "/sallyport/v1/status"
+
+const httpOK = 200 // RFC 9110, section 15.3.1
 
 // A handler answers a client request in one phase.
 type handler func(a *Appliance, ctx context.Context, req *wire.Request) (*wire.Reply, error)
@@ -120,7 +121,7 @@ func (a *Appliance) statusReply(ctx context.Context, req *wire.Request) (*wire.R
 	if err != nil {
 		return nil, err
 	}
-	reply := &wire.Reply{Status: http.StatusOK, Body: body}
+	reply := &wire.Reply{Status: httpOK, Body: body}
 	a.mu.RLock()
 	service := a.service
 	a.mu.RUnlock()

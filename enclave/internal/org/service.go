@@ -14,7 +14,6 @@ import (
 	"crypto/rand"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"sync"
 	"time"
@@ -84,12 +83,14 @@ const (
 	submitPrefix      = "/public/v1/submit/"
 	queryPrefix       = "/public/v1/query/"
 	organizationsPath = "/sallyport/v1/organizations"
+
+	httpOK = 200 // RFC 9110, section 15.3.1
 )
 
 // Do answers one client request. Refusals are replies too; see [wire.Enclave].
 func (s *Service) Do(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
 	body, err := s.answer(ctx, req)
-	status := http.StatusOK
+	status := httpOK
 	if err != nil {
 		refusal, ok := err.(*wire.Error)
 		if !ok || refusal.Code == wire.Internal {
