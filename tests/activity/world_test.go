@@ -32,8 +32,16 @@ type world struct {
 // newWorld founds an organization of so many root users with a quorum.
 func newWorld(t *testing.T, users, quorum int) *world {
 	t.Helper()
-	w := &world{T: t, host: enclavetest.NewHost(), now: time.Now()}
-	w.enclave = enclavetest.New(t, enclavetest.Options{Host: w.host, Now: func() time.Time { return w.now }})
+	return newWorldWith(t, users, quorum, func(*world, *enclavetest.Options) {})
+}
+
+// newWorldWith lets the test change the enclave's options.
+func newWorldWith(t *testing.T, users, quorum int, change func(*world, *enclavetest.Options)) *world {
+	t.Helper()
+	w := &world{T: t, host: enclavetest.NewHost(), now: time.Now().Truncate(time.Millisecond)}
+	options := enclavetest.Options{Host: w.host, Now: func() time.Time { return w.now }}
+	change(w, &options)
+	w.enclave = enclavetest.New(t, options)
 	w.org, w.users, w.keys = w.found("world", users, quorum)
 	return w
 }

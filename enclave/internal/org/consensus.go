@@ -73,6 +73,17 @@ func hasVoted(votes []vote, user id) bool {
 	return false
 }
 
+// hasStamped tells whether one of the votes is the user's stamp of this body,
+// whether or not it still counts.
+func hasStamped(votes []vote, user id, made fingerprint) bool {
+	for i := range votes {
+		if votes[i].user == user && votes[i].made == made {
+			return true
+		}
+	}
+	return false
+}
+
 // denied is the refusal of an activity that nothing allows.
 func denied() *wire.Error {
 	return wire.Errorf(wire.PermissionDenied, "POLICY_DENIED",

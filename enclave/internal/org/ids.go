@@ -78,6 +78,13 @@ func objectID(kind string, org id, made fingerprint, index int) id {
 	return uuid8(sha256.Sum256(b))
 }
 
+// deniedID names the denial of one user's request. It has the user in it
+// because the same body from another user may be allowed, and is then the
+// activity that the body names.
+func deniedID(org, user id, made fingerprint) id {
+	return objectID("denied "+user.String(), org, made, 0)
+}
+
 // A fingerprint is SHA-256 of a request's exact body. It names an activity.
 type fingerprint [32]byte
 

@@ -76,12 +76,35 @@ func (s *Service) take(ctx context.Context, sub *submission, env *envelope) (*ac
 	return s.advance(ctx, sub)
 }
 
-// seen tells whether this exact body was recorded before. A repeated body
-// gets its recorded answer however old its timestamp is.
+// seen tells whether this exact body of this user was recorded before. A
+// repeated body gets its recorded answer however old its timestamp is.
 func (s *Service) seen(sub *submission) bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return sub.org.byBody[sub.made] != nil
+	return sub.org.recorded(sub.made, sub.user.id) != nil
+}
+
+// recorded finds the activity that answers a user's body because that is
+// recorded already: the user stamped it before, or it has led to its end. The
+// body of a pending activity from another user is not recorded: it is a vote,
+// to be judged with all the rules of a new request, the time window included.
+// Nor is a body that only others were denied: what they may not do says
+// nothing of this user.
+func (o *organization) recorded(made fingerprint, user id) *activity {
+	a := o.byBody[made]
+	if a == nil {
+		return nil
+	}
+	if denial := o.byID[deniedID(o.id, user, made)]; denial != nil {
+		return denial
+	}
+	switch {
+	case a.status == statusDenied:
+		return nil
+	case a.status == statusPending && !hasStamped(a.content.votes, user, made):
+		return nil
+	}
+	return a
 }
 
 // advance decides, carries out and records a submission, one at a time for
@@ -98,7 +121,7 @@ func (s *Service) advance(ctx context.Context, sub *submission) (*activity, erro
 
 	s.mu.Lock()
 	st, err := s.judge(sub)
-	if err != nil || st.known != nil || st.decision != allow || sub.kind.execute == nil {
+	if err != nil || st.known != nil || st.decision != allow || st.failure != nil || sub.kind.execute == nil {
 		defer s.mu.Unlock()
 		if err != nil || st.known != nil {
 			return st.known, err
@@ -154,12 +177,11 @@ func (s *Service) judge(sub *submission) (step, error) {
 		return step{}, err
 	}
 	own := vote{user: sub.user.id, reject: sub.reject, created: nowMs}
-	if known := sub.org.byBody[sub.made]; known != nil {
-		if known.fingerprint != sub.made || known.status != statusPending ||
-			hasVoted(liveVotes(known.content.votes, nowMs), sub.user.id) {
-			return step{known: known}, nil
-		}
-		sub.target = known // the same body from another user is that user's approval
+	if known := sub.org.recorded(sub.made, sub.user.id); known != nil {
+		return step{known: known}, nil
+	}
+	if a := sub.org.byBody[sub.made]; a != nil && a.fingerprint == sub.made && a.status == statusPending {
+		sub.target = a // the same body from another user is that user's approval
 	}
 	if _, isVote := sub.intent.(*voteIntent); isVote {
 		return step{decision: deny}, nil // aim found no right to vote
@@ -211,7 +233,10 @@ func (s *Service) record(sub *submission, st step, result any) (*activity, error
 	case st.decision == deny:
 		ev.Failure = failureOf(denied())
 	case st.failure != nil:
-		ev.Status, result = statusFailed, nil
+		ev.Status = statusFailed
+	}
+	if ev.Status != statusCompleted {
+		result = nil // not to be released, nor proven
 	}
 	if sub.target != nil && st.decision != deny {
 		target := sub.target.fingerprint
@@ -243,7 +268,7 @@ func (s *Service) write(sub *submission, ev *event, plan, result any) (*activity
 	if err := s.applyEvent(ev, t.TimeMs, entryRef{t.Index, t.Leaf}); err != nil {
 		return nil, err
 	}
-	return sub.org.byBody[sub.made], nil
+	return sub.org.recorded(sub.made, sub.user.id), nil
 }
 
 // applyEvent changes the state by one event, at commit and at replay; the
@@ -258,7 +283,9 @@ func (s *Service) applyEvent(ev *event, timeMs int64, ref entryRef) error {
 	if err != nil {
 		return wire.Errorf(wire.Internal, "", "journal entry %d: %v", ref.index, err)
 	}
-	o.byBody[made_] = a
+	if ev.Status != statusDenied || o.byBody[made_] == nil {
+		o.byBody[made_] = a // a denial does not stand in the way of others with the same body
+	}
 	a.content.fold(ev, timeMs)
 	a.status, a.updated = ev.Status, timeMs
 	a.entries = append(a.entries, ref)
@@ -292,8 +319,12 @@ func (o *organization) activityOf(ev *event, made fingerprint, timeMs int64) (*a
 	if k == nil {
 		return nil, bad("activity type %q is not of this release", env.Type)
 	}
+	aid := objectID("activity", o.id, made, 0)
+	if ev.Status == statusDenied {
+		aid = deniedID(o.id, ev.User, made)
+	}
 	a := &activity{
-		id: objectID("activity", o.id, made, 0), fingerprint: made, kind: k, typ: env.Type,
+		id: aid, fingerprint: made, kind: k, typ: env.Type,
 		created: timeMs, content: &content{},
 	}
 	o.activities = append(o.activities, a)

@@ -38,7 +38,7 @@ func (s *Service) aim(sub *submission, v *voteIntent) error {
 	if a == nil || a.fingerprint != f {
 		return notFound("No activity found with fingerprint %s", v.Fingerprint)
 	}
-	if sub.org.byBody[sub.made] != nil || !sub.org.quorum.has(sub.user.id) {
+	if sub.org.recorded(sub.made, sub.user.id) != nil || !sub.org.quorum.has(sub.user.id) {
 		return nil // recorded already, or denied as an activity of its own
 	}
 	if a.status != statusPending {
