@@ -20,10 +20,12 @@ import (
 const (
 	testOrganization = "1a2b3c4d-5e6f-8a7b-8c9d-0e1f2a3b4c5d"
 	testKeyID        = "6f1c8f0e-8c7f-4f4e-9a55-0a4c0e2d5b11"
-	testPlaintext    = "sallyport test key of 32 bytes !"
 	testFingerprint  = "sha256:0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f"
 	testNonce        = "0123456789abcdef"
 )
+
+// testPlaintext is the exported key: the private half of the key "exported".
+var testPlaintext = string(scalar("exported"))
 
 // world is an appliance and a client: everything that makes a bundle, to be
 // changed by a test before bundle is called.
@@ -47,10 +49,15 @@ type world struct {
 	nonces    [][]byte // no nonces, no fresh attestation
 }
 
+// scalar returns the private half of a test key.
+func scalar(name string) []byte {
+	sum := sha256.Sum256([]byte("sallyport test key " + name))
+	return sum[:]
+}
+
 func testKey(t testing.TB, name string) *ecdsa.PrivateKey {
 	t.Helper()
-	scalar := sha256.Sum256([]byte("sallyport test key " + name))
-	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar[:])
+	key, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), scalar(name))
 	if err != nil {
 		t.Fatal(err)
 	}
