@@ -1,0 +1,86 @@
+// Package dev is `sallyport dev`: an appliance on one machine in one command.
+// It starts the local build of the enclave and a host as children, founds an
+// organization through the public API, and prints the credentials.
+//
+// Nothing it starts protects anything: the root secret, the attestation root
+// and the users' private keys lie in one folder of this machine. It runs the
+// same code as production and can never be taken for it, because every
+// document and proof says "local".
+package dev
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Command holds the flags of `sallyport dev`.
+type Command struct {
+	Listen    string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API; port 0 picks a free one."`
+	RootUsers *int   `placeholder:"N" help:"Number of root users, each with an API key (default 1)."`
+	Quorum    *int   `placeholder:"K" help:"How many root users must approve together (default 1)."`
+	Data      string `type:"path" placeholder:"DIR" help:"Keep everything here and continue from it. Default: a temporary folder, removed at the end."`
+	JSON      bool   `name:"json" help:"Print one line of JSON on standard output, and nothing else there."`
+	Root      string `placeholder:"pkcs11:URI" help:"Keep the root secret wrapped by a PKCS#11 token (RFC 7512 URI) rather than in a file."`
+	Verbose   bool   `help:"Show everything that the children log."`
+}
+
+// startTimeout covers key generation and a slow token. Past it something hangs.
+const startTimeout = 60 * time.Second
+
+// Run starts everything, prints the credentials and waits. It returns nil
+// after SIGINT or SIGTERM, and an error when a child ends by itself. Either
+// way no child and no temporary file is left. A second signal ends dev at
+// once, and its children with it.
+func (c *Command) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	if err := c.run(ctx, os.Stdout, os.Stderr); err != nil && ctx.Err() == nil {
+		return err
+	}
+	return nil
+}
+
+func (c *Command) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
+	binaries, err := findBinaries()
+	if err != nil {
+		return err
+	}
+	folder, err := openFolder(c.Data)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	kept, err := folder.load()
+	if err != nil {
+		return err
+	}
+	shape, err := c.shape(kept)
+	if err != nil {
+		return err
+	}
+
+	keeper := newKeeper(stderr, c.Verbose, folder.lock)
+	defer keeper.stop() // before the folder goes
+	a := &appliance{command: c, binaries: binaries, folder: folder, shape: shape, kept: kept, keeper: keeper}
+	credentials, err := a.start(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.print(stdout, credentials, shape, folder); err != nil {
+		return fmt.Errorf("printing the credentials: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-keeper.died:
+		return keeper.cause()
+	}
+}

@@ -1,0 +1,33 @@
+package serve
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+)
+
+// Ready is what --ready-file holds.
+type Ready struct {
+	Listen string `json:"listen"` // HOST:PORT that clients reach
+}
+
+// writeReady writes the file so that a reader sees all of it or none.
+func writeReady(path string, r Ready) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".ready-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name()) // gone already when all went well
+	_, err = f.Write(append(b, '\n'))
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

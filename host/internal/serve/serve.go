@@ -1,0 +1,114 @@
+// Package serve is `sallyport serve`: the host of one enclave. It keeps the
+// store open for the enclave's calls at the door, and the HTTP front open for
+// clients. It holds no key and no secret; it can be killed and started again
+// at any time while the enclave lives on.
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/store"
+	"github.com/sallyport/sallyport/host/internal/turnkey"
+)
+
+// Command holds the flags of `sallyport serve`.
+type Command struct {
+	Enclave     string        `required:"" placeholder:"ADDR" help:"The enclave's side of the door: unix:PATH or vsock:CID:PORT."`
+	Store       string        `required:"" placeholder:"DIR" help:"Folder of the journal; made when missing."`
+	Door        string        `required:"" placeholder:"ADDR" help:"Where the enclave reaches the store: unix:PATH or vsock:CID:PORT."`
+	Listen      string        `required:"" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API."`
+	TLSCert     string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain (PEM); with --tls-key the API speaks HTTPS."`
+	TLSKey      string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
+	MaxInFlight int           `default:"128" help:"Requests taken to the enclave at once; more are answered 429."`
+	StopTimeout time.Duration `default:"5s" help:"How long a stop waits for requests in flight."`
+	ReadyFile   string        `type:"path" placeholder:"FILE" help:"Written once listening, as {\"listen\":\"HOST:PORT\"}; removed at the end."`
+	LogLevel    slog.Level    `default:"INFO" help:"DEBUG, INFO, WARN or ERROR; each request is logged at INFO."`
+	LogFormat   string        `default:"text" enum:"text,json" help:"text or json, on standard error."`
+}
+
+// Validate checks what the flags say together.
+func (c *Command) Validate() error {
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		return errors.New("--tls-cert and --tls-key: only one is given")
+	}
+	if c.MaxInFlight < 1 {
+		return fmt.Errorf("--max-in-flight: must be at least 1, is %d", c.MaxInFlight)
+	}
+	if c.StopTimeout < 0 {
+		return fmt.Errorf("--stop-timeout: must not be negative, is %v", c.StopTimeout)
+	}
+	return nil
+}
+
+// Run serves until ctx ends or SIGINT or SIGTERM arrives, and then returns nil
+// once requests in flight have their answers. A second signal ends the process
+// at once.
+func (c *Command) Run(ctx context.Context) error {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
+	log := c.logger()
+	host, err := store.Open(c.Store)
+	if err != nil {
+		return fmt.Errorf("--store: %w", err)
+	}
+	defer host.Close()
+	door, err := wire.Listen(c.Door)
+	if err != nil {
+		return fmt.Errorf("--door: %w", err)
+	}
+	defer door.Close()
+	front, err := c.listen(log)
+	if err != nil {
+		return err
+	}
+	defer front.Close()
+
+	enclave := wire.NewEnclaveClient(c.Enclave)
+	defer enclave.Close()
+	server := turnkey.NewServer(turnkey.New(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight, Log: log}))
+	s := &session{
+		log: log, server: server, front: front,
+		serveDoor: func(ctx context.Context) error { return wire.ServeHost(ctx, door, host, log) },
+		timeout:   c.StopTimeout,
+		listening: func() error { return c.announce(log, front.Addr()) },
+	}
+	defer c.retract()
+	return s.run(ctx)
+}
+
+func (c *Command) logger() *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
+
+// announce says that clients can connect from now on.
+func (c *Command) announce(log *slog.Logger, addr net.Addr) error {
+	log.Info("listening", "listen", addr.String(), "tls", c.TLSCert != "", "enclave", c.Enclave, "door", c.Door)
+	if c.ReadyFile == "" {
+		return nil
+	}
+	if err := writeReady(c.ReadyFile, Ready{Listen: addr.String()}); err != nil {
+		return fmt.Errorf("--ready-file: %w", err)
+	}
+	return nil
+}
+
+func (c *Command) retract() {
+	if c.ReadyFile != "" {
+		_ = os.Remove(c.ReadyFile)
+	}
+}
