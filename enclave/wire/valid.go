@@ -59,7 +59,7 @@ func (r *Request) broken() string {
 	switch {
 	case r.API != APIActivity && r.API != APISallyport:
 		return "request API is unknown"
-	case len(r.Path) > maxPath || !strings.HasPrefix(r.Path, "/") || strings.ContainsFunc(r.Path, notGraphic):
+	case len(r.Path) > maxPath || !strings.HasPrefix(r.Path, "/") || !graphic(r.Path):
 		return "request path must begin with / and have at most 512 printable ASCII characters"
 	case r.StampKind > StampWebAuthn:
 		return "stamp kind is unknown"
@@ -71,4 +71,12 @@ func (r *Request) broken() string {
 	return ""
 }
 
-func notGraphic(r rune) bool { return r <= ' ' || r > '~' }
+// graphic looks at bytes, since it is part of every call.
+func graphic(s string) bool {
+	for i := range len(s) {
+		if s[i] <= ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
+}
