@@ -84,6 +84,15 @@ func hasStamped(votes []vote, user id, made fingerprint) bool {
 	return false
 }
 
+// sizeOf is the bytes of the votes' bodies.
+func sizeOf(votes []vote) int {
+	size := 0
+	for i := range votes {
+		size += len(votes[i].body)
+	}
+	return size
+}
+
 // denied is the refusal of an activity that nothing allows.
 func denied() *wire.Error {
 	return wire.Errorf(wire.PermissionDenied, "POLICY_DENIED",

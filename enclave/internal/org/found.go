@@ -48,6 +48,9 @@ const maxRootUsers = 100
 // found makes an organization, or finds the one that the same body made.
 func (s *Service) found(ctx context.Context, req *wire.Request) ([]byte, error) {
 	var in foundRequest
+	if err := checkSize(req.Body, maxFounding); err != nil {
+		return nil, err
+	}
 	if err := decodeBody(req.Body, &in); err != nil {
 		return nil, err
 	}

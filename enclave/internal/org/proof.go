@@ -15,11 +15,11 @@ import (
 // last: it covers the exact bytes of the reply and the journal that holds
 // what the reply says.
 func (s *Service) Prove(req *wire.Request, reply *wire.Reply) (*wire.Reply, error) {
+	if err := checkNonce(req.Nonce); err != nil {
+		return nil, err
+	}
 	if len(req.Nonce) == 0 {
 		return reply, nil
-	}
-	if len(req.Nonce) < proof.MinNonce || len(req.Nonce) > proof.MaxNonce {
-		return nil, wire.Errorf(wire.InvalidArgument, "REQUEST_INVALID", "X-Sallyport-Nonce must have %d to %d bytes", proof.MinNonce, proof.MaxNonce)
 	}
 	size, head := s.journal.Head()
 	header, err := s.Boot.SignReply(proof.Reply{
@@ -32,6 +32,14 @@ func (s *Service) Prove(req *wire.Request, reply *wire.Reply) (*wire.Reply, erro
 	}
 	reply.Proof = header
 	return reply, nil
+}
+
+// checkNonce judges the length of a nonce, if there is one.
+func checkNonce(nonce []byte) error {
+	if n := len(nonce); n != 0 && (n < proof.MinNonce || n > proof.MaxNonce) {
+		return bad("X-Sallyport-Nonce must have %d to %d bytes", proof.MinNonce, proof.MaxNonce)
+	}
+	return nil
 }
 
 // exportProof is the statement of one export and the ephemeral key's

@@ -2,6 +2,8 @@ package org
 
 import (
 	"context"
+	"encoding/json"
+	"slices"
 	"strconv"
 
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -175,6 +177,10 @@ type pagination struct {
 const (
 	defaultPage = 10
 	maxPage     = 100
+
+	// maxPageBytes ends a page early, so that it fits a reply through the
+	// door. One activity always fits.
+	maxPageBytes = 640 << 10
 )
 
 func (q *listActivities) answer(ctx context.Context, s *Service, c *caller, _ []byte) (any, error) {
@@ -182,19 +188,42 @@ func (q *listActivities) answer(ctx context.Context, s *Service, c *caller, _ []
 	if err != nil {
 		return nil, err
 	}
-	views := make([]*activityView, 0, len(page))
-	for _, a := range page {
-		snap, err := s.look(ctx, a)
+	views := []json.RawMessage{}
+	for size := 0; len(page) > 0; {
+		a, rest := page[0], page[1:]
+		if q.backward() {
+			a, rest = page[len(page)-1], page[:len(page)-1]
+		}
+		view, err := s.activityJSON(ctx, a, c)
 		if err != nil {
 			return nil, err
 		}
-		view, err := s.activityView(snap, c)
-		if err != nil {
-			return nil, err
+		if size += len(view); size > maxPageBytes && len(views) > 0 {
+			break
 		}
-		views = append(views, view)
+		page, views = rest, append(views, view)
+	}
+	if q.backward() {
+		slices.Reverse(views)
 	}
 	return map[string]any{"activities": views}, nil
+}
+
+func (s *Service) activityJSON(ctx context.Context, a *activity, c *caller) ([]byte, error) {
+	snap, err := s.look(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	view, err := s.activityView(snap, c)
+	if err != nil {
+		return nil, err
+	}
+	return marshal(view)
+}
+
+// backward tells a page that ends at its cursor from one that begins there.
+func (q *listActivities) backward() bool {
+	return q.Pagination != nil && q.Pagination.Before != "" && q.Pagination.After == ""
 }
 
 func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
@@ -205,7 +234,7 @@ func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
 	limit := defaultPage
 	if p.Limit != "" {
 		n, err := strconv.Atoi(p.Limit)
-		if err != nil || n < 1 || n > maxPage {
+		if err != nil || strconv.Itoa(n) != p.Limit || n < 1 || n > maxPage {
 			return nil, bad("bad request body: paginationOptions.limit must be a decimal string from 1 to %d", maxPage)
 		}
 		limit = n
@@ -228,7 +257,7 @@ func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
 		}
 		oldest = i + 1
 	}
-	if p.Before != "" && p.After == "" {
+	if q.backward() {
 		return q.nearest(list, oldest, limit), nil
 	}
 	var out []*activity

@@ -89,6 +89,22 @@ func (c *caller) stillValid(nowMs int64) error {
 	return nil
 }
 
+// What is recorded must fit an entry of the journal, and what is shown of it a
+// reply through the door. A reply shows the intent, and every vote with its
+// body as a JSON string, which may double it.
+const (
+	maxSubmission = 256 << 10 // bytes of one body
+	maxVoteBodies = 320 << 10 // bytes of the bodies of all votes on an activity
+	maxFounding   = 448 << 10 // bytes of a founding request
+)
+
+func checkSize(body []byte, limit int) error {
+	if len(body) > limit {
+		return bad("bad request body: it has %d bytes, and %d are the limit here", len(body), limit)
+	}
+	return nil
+}
+
 // A request's timestamp must be less than an hour old and at most five
 // minutes ahead.
 const (

@@ -89,6 +89,10 @@ const (
 
 // Do answers one client request. Refusals are replies too; see [wire.Enclave].
 func (s *Service) Do(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	// Before anything is recorded: a reply that cannot be proven is none.
+	if err := checkNonce(req.Nonce); err != nil {
+		return nil, err
+	}
 	body, err := s.answer(ctx, req)
 	status := httpOK
 	if err != nil {

@@ -32,6 +32,9 @@ func (s *Service) submit(ctx context.Context, req *wire.Request, path string) ([
 		return nil, err
 	}
 	var env envelope
+	if err := checkSize(req.Body, maxSubmission); err != nil {
+		return nil, err
+	}
 	if err := decodeBody(req.Body, &env); err != nil {
 		return nil, err
 	}
@@ -205,6 +208,9 @@ func (sub *submission) judgeVote(own vote, nowMs int64) (step, error) {
 	votes := liveVotes(a.content.votes, nowMs)
 	if hasVoted(votes, sub.user.id) && !sub.reject {
 		return step{known: a}, nil
+	}
+	if sizeOf(a.content.votes)+len(sub.body) > maxVoteBodies {
+		return step{}, bad("the votes on activity %s are too long for one more copy of its body: vote by its fingerprint", a.id)
 	}
 	st := step{decision: sub.org.decide(append(votes[:len(votes):len(votes)], own))}
 	if st.decision != allow {
