@@ -36,33 +36,40 @@ const (
 
 // openFolder makes or reopens a data folder and locks it. An empty name stands
 // for a temporary one.
-func openFolder(data string) (*folder, error) {
-	sockets, err := makeSockets()
-	if err != nil {
+func openFolder(data string) (_ *folder, err error) {
+	f := new(folder)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, f.Close())
+		}
+	}()
+	if data == "" {
+		if f.sockets, err = makeSockets(); err != nil {
+			return nil, err
+		}
+		data = filepath.Join(f.sockets, "data")
+	}
+	if f.dir, err = filepath.Abs(data); err != nil {
+		return nil, fmt.Errorf("--data: %w", err)
+	}
+	if err := f.own(); err != nil {
 		return nil, err
 	}
-	f := &folder{dir: data, sockets: sockets}
-	if data == "" {
-		f.dir = filepath.Join(sockets, "data")
+	f.sweep()
+	if f.sockets == "" {
+		if f.sockets, err = makeSockets(); err != nil {
+			return nil, err
+		}
 	}
-	if err := f.open(); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+	return f, f.sign()
 }
 
-func (f *folder) open() (err error) {
-	if f.dir, err = filepath.Abs(f.dir); err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
+// own makes the folder, closes it to others and takes its lock.
+func (f *folder) own() error {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
-	// It may have been there before, open to others.
-	if err := os.Chmod(f.dir, 0o700); err != nil {
-		return fmt.Errorf("--data: %w", err)
-	}
-	lock, err := os.OpenFile(filepath.Join(f.dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
+	lock, err := os.OpenFile(f.path("lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fmt.Errorf("--data: %w", err)
 	}
@@ -70,7 +77,11 @@ func (f *folder) open() (err error) {
 		return errors.Join(err, lock.Close())
 	}
 	f.lock = lock
-	return f.sweep()
+	// It may have been there before, open to others.
+	if err := os.Chmod(f.dir, 0o700); err != nil {
+		return fmt.Errorf("--data: %w", err)
+	}
+	return nil
 }
 
 // acquire waits a little: the lock of a dev that was killed is held until the
@@ -91,12 +102,16 @@ func (f *folder) acquire(lock *os.File) error {
 	}
 }
 
-// sweep removes what a killed dev left behind and puts our name on the lock.
-func (f *folder) sweep() error {
+// sweep removes what a killed dev left behind.
+func (f *folder) sweep() {
 	was := readHeld(f.lock)
 	if was.Sockets != "" && strings.HasPrefix(filepath.Base(was.Sockets), socketsPrefix) {
 		_ = os.RemoveAll(was.Sockets)
 	}
+}
+
+// sign puts our name on the lock.
+func (f *folder) sign() error {
 	b, err := json.Marshal(held{PID: os.Getpid(), Sockets: f.sockets})
 	if err != nil {
 		return err
@@ -115,6 +130,9 @@ func (f *folder) Close() error {
 	if f.lock != nil {
 		_ = f.lock.Truncate(0)
 		_ = f.lock.Close()
+	}
+	if f.sockets == "" {
+		return nil
 	}
 	return os.RemoveAll(f.sockets)
 }
