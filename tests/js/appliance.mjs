@@ -34,6 +34,7 @@ export function sdk(ready, index = 0, overrides = {}) {
     defaultOrganizationId: ready.organization_id,
     apiPublicKey: user.api_public_key,
     apiPrivateKey: user.api_private_key,
+    activityPoller: { intervalMs: 20, numRetries: 1 },
     ...overrides,
   }).apiClient();
 }
