@@ -73,7 +73,8 @@ func (j *Journal) replayOne(record []byte, apply func(Entry) error) error {
 }
 
 // Read reads a durable entry back from the host. Its leaf must be the one that
-// replay or the ticket gave.
+// replay or the ticket gave; the entry of another branch is an error that wraps
+// [ErrStale].
 func (j *Journal) Read(ctx context.Context, index uint64, wantLeaf [32]byte) (Entry, error) {
 	if size, _ := j.Head(); index >= size {
 		return Entry{}, fmt.Errorf("journal entry %d: is not durable", index)

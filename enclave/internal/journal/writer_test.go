@@ -266,6 +266,27 @@ func TestRolledBackTailHoldsEverything(t *testing.T) {
 	})
 }
 
+// A host that says yes and stores nothing is found out by the next entry, which
+// is never released.
+func TestHostThatOnlySaysYesIsFoundOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newStore(t)
+		j := mustOpen(t, s)
+		defer j.Close()
+		s.set(times(1, 0, nil), nil)
+		mustAppend(t, j, 1)
+		ticket := mustPropose(t, j, "after the lie")
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := j.Wait(ctx, ticket); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want no answer within the hour", err)
+		}
+		if err := j.Trouble(); !errors.Is(err, errConflict) {
+			t.Errorf("trouble is %v, want the host's conflict", err)
+		}
+	})
+}
+
 // What the host answers to a read-back is either our bytes or it is not.
 func TestAlteredReadBackIsStale(t *testing.T) {
 	alterations := map[string]func(records [][]byte) [][]byte{

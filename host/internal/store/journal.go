@@ -12,7 +12,7 @@ import (
 
 // One append is one row: its records, each behind its length as u32be. So an
 // append is one statement whatever its size, and SQLite's work for 64 records
-// is a third of what 64 rows cost it.
+// is less than half of what 64 rows cost it.
 const journalSchema = `CREATE TABLE IF NOT EXISTS appends (
 	first   INTEGER PRIMARY KEY, -- index of the first record
 	records BLOB NOT NULL
