@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"math/big"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	secpecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
@@ -89,9 +90,35 @@ func (k credentialKey) parse() (publicKey, bool) {
 		return publicKey{secp: pub}, err == nil
 	case curveEd25519:
 		pub := k.key[:ed25519.PublicKeySize]
-		return publicKey{ed25519: pub}, !smallOrder(pub)
+		return publicKey{ed25519: pub}, onEdwards(pub) && !smallOrder(pub)
 	}
 	return publicKey{}, false
+}
+
+var (
+	edwardsP, _ = new(big.Int).SetString("57896044618658097711785492504343953926634992332820282019728792003956564819949", 10)
+	edwardsD, _ = new(big.Int).SetString("37095705934669439343138083508754565189542113879843219016388785533085940283555", 10)
+)
+
+// onEdwards tells whether 32 bytes are the canonical encoding of a point of
+// edwards25519 (RFC 8032, section 5.1.3): y is below p, and
+// x^2 = (y^2 - 1) / (d y^2 + 1) has a root. The standard library asks only
+// when it verifies, and takes a y of p and more as a second name of a key.
+func onEdwards(pub []byte) bool {
+	be := make([]byte, len(pub))
+	for i, b := range pub {
+		be[len(pub)-1-i] = b
+	}
+	be[0] &= 0x7f // the sign of x
+	y := new(big.Int).SetBytes(be)
+	if y.Cmp(edwardsP) >= 0 {
+		return false
+	}
+	yy := new(big.Int).Mul(y, y)
+	u := new(big.Int).Sub(yy, big.NewInt(1))
+	v := yy.Mul(yy, edwardsD)
+	v.Add(v, big.NewInt(1))
+	return big.Jacobi(u.Mul(u, v), edwardsP) == 1 // u/v is a square when u*v is
 }
 
 // smallOrder tells the encodings of points of order at most 8: a signature
