@@ -73,6 +73,7 @@ type vote struct {
 
 // content is the part of an activity that can be read back from the journal.
 type content struct {
+	asked   *parsed // what body says
 	body    []byte
 	votes   []vote
 	result  []byte
@@ -126,7 +127,9 @@ func (s *Service) recall(ctx context.Context, entries []entryRef) (*content, err
 		}
 		c.fold(ev, entry.TimeMs)
 	}
-	return c, nil
+	var err error
+	c.asked, err = parseBody(c.body)
+	return c, err
 }
 
 func decodeEvent(e journal.Entry) (*event, error) {

@@ -5,7 +5,8 @@ import (
 	"encoding/json"
 )
 
-// dropNulls gives a JSON value without the object members that are null.
+// dropNulls shows an intent as the submitter wrote it, without the object
+// members that are null: null is absent.
 func dropNulls(raw json.RawMessage) json.RawMessage {
 	if !bytes.Contains(raw, []byte("null")) {
 		return raw

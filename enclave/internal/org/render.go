@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -174,14 +173,10 @@ func (s *Service) activityView(a *snapshot, c *caller) (*activityView, error) {
 		Result: map[string]any{}, AppProofs: []struct{}{}, Fingerprint: a.fingerprint.String(),
 		CreatedAt: timestampOf(a.created), UpdatedAt: timestampOf(a.updated), Failure: json.RawMessage("null"),
 	}
-	a.activity.content = &a.content
-	intent, err := a.intent()
-	if err != nil {
-		return nil, err
-	}
-	v.Intent = map[string]any{a.kind.types[a.typ]: parametersOf(a.content.body)}
+	asked := a.content.asked
+	v.Intent = map[string]any{a.kind.types[a.typ]: dropNulls(json.RawMessage(asked.parameters))}
 	if a.status == statusCompleted {
-		key, value, err := a.kind.render(job{c.org.id, a.fingerprint}, intent, a.content.result)
+		key, value, err := a.kind.render(job{c.org.id, a.fingerprint}, asked.intent, a.content.result)
 		if err != nil {
 			return nil, err
 		}
@@ -215,14 +210,4 @@ func (s *Service) addVotes(v *activityView, a *snapshot, c *caller) {
 		}
 		v.Votes = append(v.Votes, view)
 	}
-}
-
-// parametersOf shows an intent as the submitter wrote it, without members
-// that are null: null is absent.
-func parametersOf(body []byte) any {
-	var env envelope
-	if strictjson.Decode(body, &env) != nil {
-		return nil
-	}
-	return dropNulls(json.RawMessage(env.Parameters))
 }

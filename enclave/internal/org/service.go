@@ -130,7 +130,7 @@ func (s *Service) Replay(e journal.Entry) error {
 		if err != nil {
 			return err
 		}
-		return s.applyEvent(ev, e.TimeMs, entryRef{e.Index, e.Leaf})
+		return s.applyEvent(ev, nil, e.TimeMs, entryRef{e.Index, e.Leaf})
 	}
 	return wire.Errorf(wire.Internal, "", "journal entry %d: kind %d is not of this release", e.Index, e.Kind)
 }

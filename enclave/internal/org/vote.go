@@ -44,10 +44,6 @@ func (s *Service) aim(sub *submission, v *voteIntent) error {
 	if a.status != statusPending {
 		return bad("activity %s is %s and takes no more votes", a.id, a.status.text())
 	}
-	intent, err := a.intent()
-	if err != nil {
-		return err
-	}
-	sub.target, sub.reject, sub.kind, sub.typ, sub.intent = a, v.reject, a.kind, a.typ, intent
+	sub.target, sub.reject, sub.of = a, v.reject, a.content.asked
 	return nil
 }
