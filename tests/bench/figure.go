@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A sample is one measurement of a figure.
+type sample struct {
+	cpu      float64 // microseconds of CPU per request, all serving processes
+	rate     float64 // requests per second
+	p50, p99 float64 // microseconds
+}
+
+// A figure is one row of the table.
+type figure struct {
+	name    string
+	run     func(budget) (sample, error)
+	samples []sample
+}
+
+func (f *figure) measure(b budget) error {
+	s, err := f.run(b)
+	if err == nil {
+		f.samples = append(f.samples, s)
+	}
+	return err
+}
+
+// median is the sample in the middle by CPU.
+func (f *figure) median() sample {
+	sorted := slices.Clone(f.samples)
+	slices.SortFunc(sorted, func(a, b sample) int {
+		switch {
+		case a.cpu < b.cpu:
+			return -1
+		case a.cpu > b.cpu:
+			return 1
+		}
+		return 0
+	})
+	return sorted[len(sorted)/2]
+}
+
+// table is the whole run.
+type table struct {
+	figures []*figure
+	byName  map[string]*figure
+	closers []func()
+}
+
+func (t *table) add(name string, run func(budget) (sample, error)) {
+	f := &figure{name: name, run: run}
+	t.figures = append(t.figures, f)
+	if t.byName == nil {
+		t.byName = map[string]*figure{}
+	}
+	t.byName[name] = f
+}
+
+func (t *table) close() {
+	for _, f := range slices.Backward(t.closers) {
+		f()
+	}
+}
+
+// print writes every figure, with its ratio to the floor of its operation:
+// bare cryptography, plus transport for what came over HTTP.
+func (t *table) print() {
+	transport := t.byName["transport, 64 clients"].median().cpu
+	fmt.Printf("%-34s %10s %8s %10s %9s %9s\n", "", "CPU us/req", "x floor", "req/s", "p50 us", "p99 us")
+	for _, f := range t.figures {
+		s := f.median()
+		ratio := ""
+		for _, operation := range []string{"sign", "export"} {
+			bare, ok := t.byName["bare "+operation]
+			if !ok || !f.of(operation) {
+				continue
+			}
+			floor := bare.median().cpu
+			if f.overHTTP() {
+				floor += transport
+			}
+			ratio = fmt.Sprintf("%.2f", s.cpu/floor)
+		}
+		fmt.Printf("%-34s %10.1f %8s %10s %9s %9s\n", f.name, s.cpu, ratio, number(s.rate), number(s.p50), number(s.p99))
+	}
+	fmt.Println("\nfloor: bare cryptography; over HTTP, plus the transport with 64 clients")
+}
+
+func number(v float64) string {
+	if v == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", v)
+}
+
+// percentiles gives the median and the 99th percentile in microseconds.
+func percentiles(latencies []time.Duration) (p50, p99 float64) {
+	slices.Sort(latencies)
+	at := func(q float64) float64 {
+		return float64(latencies[int(q*float64(len(latencies)-1))].Nanoseconds()) / 1e3
+	}
+	return at(0.50), at(0.99)
+}
+
+func (f *figure) of(operation string) bool { return strings.Contains(f.name, operation) }
+
+func (f *figure) overHTTP() bool { return strings.Contains(f.name, "over HTTP") }
