@@ -154,6 +154,10 @@ func (e *Enclave) Wait(t testing.TB) *wire.Status {
 // where it must not be.
 func (e *Enclave) RootSecret() []byte { return bytes.Clone(e.root.secret) }
 
+// SetRootSecret puts another secret in the place of the root's, for the next
+// boot. Nil takes it away.
+func (e *Enclave) SetRootSecret(secret []byte) { e.root.secret = bytes.Clone(secret) }
+
 // A memoryRoot keeps the root secret for the life of the test.
 type memoryRoot struct{ secret []byte }
 
