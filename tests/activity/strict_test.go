@@ -351,3 +351,16 @@ func TestBodyThatWouldNotFitTheJournalIsRefused(t *testing.T) {
 		t.Errorf("walking the pages showed %d activities, want 9", len(seen))
 	}
 }
+
+func TestCopiesOfALargeBodyDoNotOutgrowTheReply(t *testing.T) {
+	w := newWorld(t, 2, 2)
+	kid := w.prepare()
+	body := w.body("ACTIVITY_TYPE_SIGN_RAW_PAYLOAD_V2", map[string]string{
+		"signWith": kid, "payload": strings.Repeat("\\", 100<<10), "encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256",
+	})
+	const path = "/public/v1/submit/sign_raw_payload"
+	a := w.activity(w.send(path, body, 0))
+	w.is(a, consensusNeeded)
+	w.adds(0, func() { w.refused(w.send(path, body, 1), 400, 3) })
+	w.is(w.approve(a, 1), completed)
+}
