@@ -14,6 +14,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/sallyport/sallyport/enclave/internal/ceremony"
@@ -44,6 +45,9 @@ func run(log *slog.Logger, args []string) error {
 	if err := harden(); err != nil {
 		return fmt.Errorf("hardening the process: %w", err)
 	}
+	// The live heap is small and each request leaves garbage: collecting at
+	// five times the live heap saves CPU for some tens of MiB.
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	m, err := newMachine(args, log)

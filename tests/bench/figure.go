@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -60,6 +61,12 @@ func (t *table) add(name string, run func(budget) (sample, error)) {
 	t.byName[name] = f
 }
 
+// keep drops the figures whose names do not contain only.
+func (t *table) keep(only string) {
+	t.figures = slices.DeleteFunc(t.figures, func(f *figure) bool { return !strings.Contains(f.name, only) })
+	maps.DeleteFunc(t.byName, func(name string, _ *figure) bool { return !strings.Contains(name, only) })
+}
+
 func (t *table) close() {
 	for _, f := range slices.Backward(t.closers) {
 		f()
@@ -69,7 +76,10 @@ func (t *table) close() {
 // print writes every figure, with its ratio to the floor of its operation:
 // bare cryptography, plus transport for what came over HTTP.
 func (t *table) print() {
-	transport := t.byName["transport, 64 clients"].median().cpu
+	transport := 0.0
+	if f := t.byName["transport, 64 clients"]; f != nil {
+		transport = f.median().cpu
+	}
 	fmt.Printf("%-34s %10s %8s %10s %9s %9s\n", "", "CPU us/req", "x floor", "req/s", "p50 us", "p99 us")
 	for _, f := range t.figures {
 		s := f.median()

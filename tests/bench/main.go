@@ -24,6 +24,7 @@ func main() {
 	}
 	benchtime := flag.String("benchtime", "1s", "time for each figure and round, or a count as 200x")
 	profile := flag.String("cpuprofile", "", "write a CPU profile of signing in process, and print no table")
+	only := flag.String("only", "", "measure only figures whose names contain this, and print no ratios")
 	rounds := flag.Int("rounds", 3, "interleaved rounds; the median is printed")
 	flag.Parse()
 	if *profile != "" {
@@ -34,7 +35,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "usage: bench [-benchtime 1s|200x] [-rounds N] BIN")
 		os.Exit(2)
 	}
-	exitOn(run(flag.Arg(0), *benchtime, *rounds))
+	exitOn(run(flag.Arg(0), *benchtime, *rounds, *only))
 }
 
 func exitOn(err error) {
@@ -61,7 +62,7 @@ func parseBudget(s string) (budget, error) {
 	return b, err
 }
 
-func run(bin, benchtime string, rounds int) error {
+func run(bin, benchtime string, rounds int, only string) error {
 	b, err := parseBudget(benchtime)
 	if err != nil {
 		return err
@@ -71,6 +72,7 @@ func run(bin, benchtime string, rounds int) error {
 		return err
 	}
 	defer bench.close()
+	bench.keep(only)
 	for range rounds {
 		for _, f := range bench.figures {
 			if err := f.measure(b); err != nil {

@@ -60,6 +60,7 @@ type Journal struct {
 	now    func() time.Time
 
 	durable atomic.Pointer[position]
+	coming  atomic.Int64 // callers that have announced a proposal
 
 	mu      sync.Mutex
 	tip     position // after the last entry proposed

@@ -114,10 +114,7 @@ func (j *Journal) enqueue(record []byte) *batch {
 	b.bytes += len(record)
 	b.end = j.tip
 	j.waiting += len(record)
-	select {
-	case j.wake <- struct{}{}:
-	default:
-	}
+	j.nudge()
 	return b
 }
 

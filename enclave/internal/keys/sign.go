@@ -11,6 +11,16 @@ type Signature struct {
 	V byte
 }
 
+// SignatureSize is the length of a signature as [Signature.Put] writes it.
+const SignatureSize = 65
+
+// Put writes R || S || V, [SignatureSize] bytes, into memory of the caller.
+func (s *Signature) Put(b []byte) {
+	copy(b[:32], s.R[:])
+	copy(b[32:64], s.S[:])
+	b[64] = s.V
+}
+
 // Sign signs. For the ECDSA curves message is a digest of exactly 32 bytes
 // and the nonce is that of RFC 6979 with SHA-256; for Ed25519 it is the
 // message itself. The same input gives the same signature.

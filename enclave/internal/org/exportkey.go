@@ -66,29 +66,20 @@ func checkExport(o *organization, in *exportIntent) (*privateKey, error) {
 }
 
 // executeExport combines the key and seals it to the target key.
-func executeExport(ctx context.Context, s *Service, j job, in *exportIntent, k *privateKey) (out exportResult, err error) {
-	keys.WithSecret(func() {
-		out.Data, err = s.sealExport(ctx, j.org, in.target, k)
+func executeExport(ctx context.Context, s *Service, j job, in *exportIntent, k *privateKey) (exportResult, error) {
+	var out exportResult
+	err := s.shares.use(ctx, j.org, k, func(secret *keys.Secret) (err error) {
+		if out.Data, err = export.Seal(s.Rand, secret.Expose(), in.target, j.org.String()); err != nil {
+			s.Log.Error("sealing an export", "error", err)
+			return wire.Errorf(wire.Internal, "", "sealing the export")
+		}
+		return nil
 	})
 	if err != nil {
 		return out, err
 	}
 	out.Signature, err = bundle.Sign(s.Quorum, out.Data)
 	return out, err
-}
-
-func (s *Service) sealExport(ctx context.Context, org id, target []byte, k *privateKey) ([]byte, error) {
-	secret, err := s.shares.combine(ctx, org, k)
-	if err != nil {
-		return nil, err
-	}
-	defer secret.Erase()
-	data, err := export.Seal(s.Rand, secret.Expose(), target, org.String())
-	if err != nil {
-		s.Log.Error("sealing an export", "error", err)
-		return nil, wire.Errorf(wire.Internal, "", "sealing the export")
-	}
-	return data, nil
 }
 
 // recordExport signs the proof of the export, which names the journal entry

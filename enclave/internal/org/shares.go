@@ -100,15 +100,35 @@ func (st *shareStore) get(ctx context.Context, name [32]byte) ([]byte, error) {
 
 var errShareLost = wire.Errorf(wire.NotFound, "", "share is missing or damaged")
 
-// combine gives a key's secret, compared with its public key. Any t shares
-// that open suffice. The caller erases the secret.
-func (st *shareStore) combine(ctx context.Context, org id, k *privateKey) (*keys.Secret, error) {
-	shares := make([]keys.Share, 0, k.threshold)
+// use combines a key for the length of f, compared with its public key. What
+// the combined key leaves in registers, on the stack and on the heap is erased
+// where the toolchain can; the shares are opened outside that, because every
+// allocation inside costs the collector a record of its own.
+func (st *shareStore) use(ctx context.Context, org id, k *privateKey, f func(*keys.Secret) error) error {
+	shares, err := st.gather(ctx, org, k)
 	defer func() {
 		for _, share := range shares {
 			share.Value.Erase()
 		}
 	}()
+	if err != nil {
+		return err
+	}
+	keys.WithSecret(func() {
+		var secret *keys.Secret
+		if secret, err = keys.Combine(k.curve, shares, k.full); err != nil {
+			err = wire.Errorf(wire.FailedPrecondition, "", "private key %s: the shares do not give its public key", k.id)
+			return
+		}
+		defer secret.Erase()
+		err = f(secret)
+	})
+	return err
+}
+
+// gather opens as many shares as the key needs; any of them will do.
+func (st *shareStore) gather(ctx context.Context, org id, k *privateKey) ([]keys.Share, error) {
+	shares := make([]keys.Share, 0, k.threshold)
 	var transient error
 	for i := 0; i < len(k.shares) && len(shares) < k.threshold; i++ {
 		value, err := st.open(ctx, org, k, i)
@@ -118,17 +138,13 @@ func (st *shareStore) combine(ctx context.Context, org id, k *privateKey) (*keys
 			transient = err
 		}
 	}
-	if len(shares) < k.threshold && transient != nil {
-		return nil, wire.Errorf(wire.Unavailable, "", "the store did not give the shares of private key %s; repeat the same request", k.id)
+	switch {
+	case len(shares) == k.threshold:
+		return shares, nil
+	case transient != nil:
+		return shares, wire.Errorf(wire.Unavailable, "", "the store did not give the shares of private key %s; repeat the same request", k.id)
 	}
-	if len(shares) < k.threshold {
-		return nil, wire.Errorf(wire.FailedPrecondition, "", "private key %s: %d shares are needed, %d are left", k.id, k.threshold, len(shares))
-	}
-	secret, err := keys.Combine(k.curve, shares, k.public)
-	if err != nil {
-		return nil, wire.Errorf(wire.FailedPrecondition, "", "private key %s: the shares do not give its public key", k.id)
-	}
-	return secret, nil
+	return shares, wire.Errorf(wire.FailedPrecondition, "", "private key %s: %d shares are needed, %d are left", k.id, k.threshold, len(shares))
 }
 
 func (st *shareStore) open(ctx context.Context, org id, k *privateKey, i int) (*keys.Secret, error) {

@@ -100,29 +100,21 @@ func (in *signIntent) element(i int) string {
 	return fmt.Sprintf("payloads[%d]: ", i)
 }
 
-func executeSign(ctx context.Context, s *Service, j job, _ *signIntent, plan signPlan) (out signatures, err error) {
-	keys.WithSecret(func() {
-		out, err = s.sign(ctx, j.org, plan)
+func executeSign(ctx context.Context, s *Service, j job, _ *signIntent, plan signPlan) (signatures, error) {
+	out := signatures{Values: make([][]byte, len(plan.payloads))}
+	for i := range out.Values {
+		out.Values[i] = make([]byte, keys.SignatureSize)
+	}
+	err := s.shares.use(ctx, j.org, plan.key, func(secret *keys.Secret) error {
+		for i, payload := range plan.payloads {
+			sig, err := keys.Sign(plan.key.curve, secret, payload)
+			if err != nil {
+				s.Log.Error("signing", "error", err)
+				return wire.Errorf(wire.Internal, "", "signing")
+			}
+			sig.Put(out.Values[i])
+		}
+		return nil
 	})
 	return out, err
-}
-
-func (s *Service) sign(ctx context.Context, org id, plan signPlan) (signatures, error) {
-	var out signatures
-	secret, err := s.shares.combine(ctx, org, plan.key)
-	if err != nil {
-		return out, err
-	}
-	defer secret.Erase()
-	for _, payload := range plan.payloads {
-		sig, err := keys.Sign(plan.key.curve, secret, payload)
-		if err != nil {
-			s.Log.Error("signing", "error", err)
-			return out, wire.Errorf(wire.Internal, "", "signing")
-		}
-		b := make([]byte, 0, 65)
-		b = append(append(append(b, sig.R[:]...), sig.S[:]...), sig.V)
-		out.Values = append(out.Values, b)
-	}
-	return out, nil
 }

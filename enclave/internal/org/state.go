@@ -75,6 +75,7 @@ type privateKey struct {
 	name      string
 	curve     keys.Curve
 	public    []byte // compressed SEC 1, 33 bytes; Ed25519: 32 bytes
+	full      []byte // uncompressed SEC 1, 65 bytes: comparing with it is cheaper; Ed25519: public
 	addresses []address
 	threshold int
 	shares    [][32]byte // names of the sealed share blobs; share i+1 is shares[i]
@@ -123,6 +124,10 @@ func (o *organization) removeCredential(c *credential, at int64) {
 }
 
 func (o *organization) addKey(k *privateKey) {
+	k.full = k.public
+	if full, err := keys.Uncompress(k.curve, k.public); err == nil {
+		k.full = full
+	}
 	o.keys[k.id] = k
 	o.keyOrder = append(o.keyOrder, k)
 	o.keyNames[k.name] = k.id

@@ -46,7 +46,9 @@ func (s *Service) submit(ctx context.Context, req *wire.Request, path string) ([
 	sub := &submission{
 		caller: c, body: req.Body, stamp: req.Stamp, made: fingerprintOf(req.Body),
 	}
+	proposed := s.journal.Announce()
 	a, err := s.take(ctx, sub, k, &env)
+	proposed()
 	if err != nil {
 		return nil, err
 	}
