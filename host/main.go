@@ -13,11 +13,13 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/sallyport/sallyport/host/internal/cli"
 	"github.com/sallyport/sallyport/host/internal/dev"
 	"github.com/sallyport/sallyport/host/internal/serve"
 )
 
-// Exit codes: the command was wrong, or it went wrong.
+// Exit codes of serve and dev: the command was wrong, or it went wrong. The
+// client verbs have more, see package cli.
 const (
 	exitUsage   = 2
 	exitFailure = 1
@@ -27,6 +29,7 @@ const (
 type commands struct {
 	Serve serve.Command `cmd:"" help:"Serve the HTTP API in front of an enclave."`
 	Dev   dev.Command   `cmd:"" help:"Run a whole appliance on this machine, for development. It protects nothing."`
+	cli.Verbs
 }
 
 func main() {
@@ -38,11 +41,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	var c commands
 	parser, err := kong.New(&c,
 		kong.Name("sallyport"),
-		kong.Description("A signer whose keys live in an enclave. See host/README.md."),
+		kong.Description("A signer whose keys live in an enclave. See host/README.md. "+cli.Exits),
 		kong.UsageOnError(),
 		kong.Writers(stdout, stderr),
 		kong.Exit(func(n int) { exited, code = true, n }),
 		kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Bind(&cli.Streams{Out: stdout, Err: stderr}),
 	)
 	if err != nil {
 		panic("internal error: " + err.Error()) // a wrong struct tag
@@ -53,9 +57,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 	}
 	if err != nil {
 		fmt.Fprintln(stderr, "sallyport:", err)
+		fmt.Fprintln(stderr, "hint: sallyport --help, or --help after a command")
 		return exitUsage
 	}
 	if err := verb.Run(); err != nil {
+		if code, ok := cli.Report(stderr, err); ok {
+			return code
+		}
 		fmt.Fprintln(stderr, "sallyport:", err)
 		return exitFailure
 	}

@@ -138,11 +138,20 @@ func (c *Client) run(ctx context.Context, name, typ string, parameters any, key 
 // conclude decodes the result of a completed activity, and makes an error of
 // every other status.
 func (a *Activity) conclude(key string, result any) error {
+	if err := a.Err(); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(a.Result[key], result); err != nil {
+		return fmt.Errorf("activity %s: %s: %w", a.ID, key, err)
+	}
+	return nil
+}
+
+// Err is nil for a completed activity, a [*PendingError] for one that needs
+// more approvals, and an [*APIError] for one that failed or was rejected.
+func (a *Activity) Err() error {
 	switch a.Status {
 	case StatusCompleted:
-		if err := json.Unmarshal(a.Result[key], result); err != nil {
-			return fmt.Errorf("activity %s: %s: %w", a.ID, key, err)
-		}
 		return nil
 	case StatusConsensusNeeded:
 		return &PendingError{Activity: a}

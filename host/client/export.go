@@ -77,7 +77,7 @@ func (c *Client) CollectExport(ctx context.Context, activityID string, target *T
 	if err != nil {
 		return nil, err
 	}
-	r, err := c.review(a)
+	r, err := c.Review(a)
 	if err != nil {
 		return nil, err
 	}

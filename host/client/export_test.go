@@ -6,6 +6,3 @@ func OpenUnproven(c *Client, fingerprint string, key *PrivateKey, target *Target
 	from := &answer{reply: &reply{}}
 	return c.open(from, &Activity{Fingerprint: fingerprint}, key, target, exportResult{ExportBundle: string(bundle)})
 }
-
-// ReviewUnproven reviews an activity as if a reply with a proof had brought it.
-func ReviewUnproven(c *Client, a *Activity) (*Review, error) { return c.review(a) }

@@ -70,7 +70,8 @@ func TestReplyThatTheHostChangedIsRefused(t *testing.T) {
 			c := w.as(0)
 			w.host.tamper(nil, func(_ *http.Request, r *httptest.ResponseRecorder) {
 				old = httptest.NewRecorder()
-				old.HeaderMap, old.Body = r.Header().Clone(), bytes.NewBuffer(bytes.Clone(r.Body.Bytes()))
+				old.Header().Set(proof.ReplyHeader, r.Header().Get(proof.ReplyHeader))
+				setBody(old, bytes.Clone(r.Body.Bytes()))
 			})
 			if _, err := c.Whoami(t.Context()); err != nil {
 				t.Fatal(err)

@@ -54,11 +54,15 @@ func TestHostWithoutEnclaveIsNotTakenForARefusal(t *testing.T) {
 		name, path, body, want string
 		status, attempts       int
 	}{
-		{"unavailable", whoamiPath, `{"code":14,"message":"the enclave cannot be reached\u001b[2J"}`,
-			`no answer from the enclave; its host says (HTTP 503): the enclave cannot be reached\x1b[2J`, 503, 3},
+		{
+			"unavailable", whoamiPath, `{"code":14,"message":"the enclave cannot be reached\u001b[2J"}`,
+			`no answer from the enclave; its host says (HTTP 503): the enclave cannot be reached\x1b[2J`, 503, 3,
+		},
 		{"an incident", whoamiPath, `<html>`, `no answer from the enclave; its host says (HTTP 500): Internal Server Error`, 500, 1},
-		{"not ready", "/sallyport/v1/status", `{"phase":"AwaitingRoot","reason":"no root has been given","journalSize":"0","epoch":"0","timeMs":"1"}`,
-			`no answer from the enclave; its host says (HTTP 200): the enclave is AwaitingRoot: no root has been given`, 200, 1},
+		{
+			"not ready", "/sallyport/v1/status", `{"phase":"AwaitingRoot","reason":"no root has been given","journalSize":"0","epoch":"0","timeMs":"1"}`,
+			`no answer from the enclave; its host says (HTTP 200): the enclave is AwaitingRoot: no root has been given`, 200, 1,
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			w := newWorld(t, 1, 1)

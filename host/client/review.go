@@ -69,10 +69,12 @@ func (c *Client) ReviewActivity(ctx context.Context, id string) (*Review, error)
 	if err != nil {
 		return nil, err
 	}
-	return c.review(a)
+	return c.Review(a)
 }
 
-func (c *Client) review(a *Activity) (*Review, error) {
+// Review checks an activity that the client has already, as
+// [Client.ReviewActivity] does.
+func (c *Client) Review(a *Activity) (*Review, error) {
 	if len(a.Votes) == 0 {
 		return nil, &ReviewError{ReviewVote, "the submitter's is missing"}
 	}

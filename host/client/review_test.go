@@ -35,7 +35,7 @@ func pendingActivity(t *testing.T) (*world, *client.Activity) {
 func TestReviewShowsWhatTheSubmitterSigned(t *testing.T) {
 	w, a := pendingActivity(t)
 	a.Intent = map[string]json.RawMessage{"createPrivateKeysIntentV2": json.RawMessage(`{"lies":true}`)}
-	r, err := client.ReviewUnproven(w.as(2), a)
+	r, err := w.as(2).Review(a)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,14 +82,14 @@ func TestActivityThatItsUsersDidNotSignIsRefused(t *testing.T) {
 			a := *honest
 			a.Votes = votesOn(honest)
 			tt.change(&a)
-			r, err := client.ReviewUnproven(w.as(2), &a)
+			r, err := w.as(2).Review(&a)
 			var e *client.ReviewError
 			if !errors.As(err, &e) || e.Reason != tt.reason || r != nil {
 				t.Errorf("got %v, want %s", err, tt.reason)
 			}
 		})
 	}
-	if _, err := client.ReviewUnproven(otherOrg, honest); err == nil {
+	if _, err := otherOrg.Review(honest); err == nil {
 		t.Error("an activity of another organization is reviewed")
 	}
 }
@@ -126,12 +126,12 @@ func TestVotesOfEverySchemeAreVerified(t *testing.T) {
 		t.Run(v.Scheme, func(t *testing.T) {
 			v.Message, v.Selection = body, client.SelectionApproved
 			a := &client.Activity{Type: "T", Fingerprint: client.Fingerprint([]byte(body)), Votes: []client.Vote{v}}
-			if _, err := client.ReviewUnproven(w.as(0), a); err != nil {
+			if _, err := w.as(0).Review(a); err != nil {
 				t.Error(err)
 			}
 			for _, broken := range []string{"", "00", v.Signature[2:] + "00"} {
 				a.Votes[0].Signature = broken
-				if _, err := client.ReviewUnproven(w.as(0), a); err == nil {
+				if _, err := w.as(0).Review(a); err == nil {
 					t.Errorf("signature %.8q is taken", broken)
 				}
 			}

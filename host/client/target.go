@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 
 	"github.com/sallyport/sallyport/attestation/bundle"
@@ -68,11 +69,14 @@ func (t *TargetKey) MarshalText() ([]byte, error) {
 // Secret is an exported private key: 32 bytes. It does not print.
 type Secret []byte
 
+// String is the length.
+func (s Secret) String() string { return fmt.Sprintf("Secret(%d bytes)", len(s)) }
+
 // Format prints the length, whatever the verb.
-func (s Secret) Format(f fmt.State, _ rune) { _, _ = fmt.Fprintf(f, "Secret(%d bytes)", len(s)) }
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue logs the length.
-func (s Secret) LogValue() slog.Value { return slog.StringValue(fmt.Sprint(s)) }
+func (s Secret) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalText refuses: a secret is written on purpose, with [Secret.Hex].
 func (s Secret) MarshalText() ([]byte, error) { return nil, errors.New("secret: does not marshal") }

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"context"
+
+	"github.com/sallyport/sallyport/host/client"
+)
+
+type keyGroup struct {
+	Generate keyGenerate `cmd:"" help:"Make an API key: NAME.key, mode 0600. Prints the public key, to hand to whoever makes you a user."`
+}
+
+type keyGenerate struct {
+	Name string `arg:"" help:"The file is NAME.key."`
+	JSON bool   `name:"json" help:"Print one JSON document on standard output."`
+}
+
+// Run makes a key file.
+func (k *keyGenerate) Run(_ context.Context, s *Streams) error {
+	return explain(k.run(&session{Streams: s, json: k.JSON}))
+}
+
+func (k *keyGenerate) run(s *session) error {
+	key, err := client.NewAPIKey()
+	if err != nil {
+		return err
+	}
+	private, err := key.PrivateHex()
+	if err != nil {
+		return err
+	}
+	path := k.Name + ".key"
+	if err := writeNew(path, keyFileJSON{key.PublicHex(), private}); err != nil {
+		return err
+	}
+	if !s.json {
+		s.note("wrote %s; keep it to yourself", safe(path))
+	}
+	return s.show(struct {
+		PublicKey string `json:"publicKey"`
+		CurveType string `json:"curveType"`
+		KeyFile   string `json:"keyFile"`
+	}{key.PublicHex(), client.CurveP256, path}, func(p *printer) { p.line("%s", key.PublicHex()) })
+}
