@@ -56,15 +56,15 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (code int
 		return code
 	}
 	if err != nil {
-		fmt.Fprintln(stderr, "sallyport:", err)
-		fmt.Fprintln(stderr, "hint: sallyport --help, or --help after a command")
+		_, _ = fmt.Fprintln(stderr, "sallyport:", err)
+		_, _ = fmt.Fprintln(stderr, "hint: sallyport --help, or --help after a command")
 		return exitUsage
 	}
 	if err := verb.Run(); err != nil {
 		if code, ok := cli.Report(stderr, err); ok {
 			return code
 		}
-		fmt.Fprintln(stderr, "sallyport:", err)
+		_, _ = fmt.Fprintln(stderr, "sallyport:", err)
 		return exitFailure
 	}
 	return 0
