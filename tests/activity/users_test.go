@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -164,4 +165,24 @@ func TestQuorumKeepsEnoughKeysToBeMet(t *testing.T) {
 	kid := w.user(0).APIKeys[0].APIKeyID
 	body := w.body("ACTIVITY_TYPE_DELETE_API_KEYS", map[string]any{"userId": w.users[0].UserID, "apiKeyIds": []string{kid}})
 	w.adds(0, func() { w.refused(w.send("/public/v1/submit/delete_api_keys", body, 0), 400, 3) })
+}
+
+func TestQuorumDoesNotCountKeysThatHaveExpired(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	short := w.newKey()
+	made := w.submit("create_users", "ACTIVITY_TYPE_CREATE_USERS_V3", map[string]any{"users": []any{map[string]any{
+		"userName": "short-lived",
+		"apiKeys": []any{map[string]any{
+			"apiKeyName": "k", "publicKey": short.PublicHex(), "curveType": "API_KEY_CURVE_P256", "expirationSeconds": "10",
+		}},
+	}}}, 0)
+	var r struct{ UserIDs []string }
+	if err := json.Unmarshal(made.Result["createUsersResult"], &r); err != nil {
+		t.Fatal(err)
+	}
+	w.now = w.now.Add(11 * time.Second)
+	w.adds(0, func() {
+		w.refused(w.send("/public/v1/submit/update_root_quorum", w.body("ACTIVITY_TYPE_UPDATE_ROOT_QUORUM",
+			map[string]any{"threshold": 1, "userIds": r.UserIDs}), 0), 400, 3)
+	})
 }

@@ -80,19 +80,7 @@ func checkDeleteAPIKeys(o *organization, in *deleteAPIKeysIntent) ([]*credential
 	if err != nil {
 		return nil, err
 	}
-	able := 0
-	for _, uid := range o.quorum.users {
-		left := len(o.users[uid].creds)
-		for _, c := range creds {
-			if c.user.id == uid {
-				left--
-			}
-		}
-		if left > 0 {
-			able++
-		}
-	}
-	if able < o.quorum.threshold {
+	if o.able(o.quorum.users, creds) < o.quorum.threshold {
 		return nil, bad("parameters.apiKeyIds: without these keys the root quorum of %d could not be met again", o.quorum.threshold)
 	}
 	return creds, nil

@@ -194,7 +194,7 @@ func (s *Service) applyFounding(raw []byte, timeMs int64) error {
 	if err != nil {
 		return err
 	}
-	o := newOrganization(organizationID(raw), b.OrganizationName, timeMs)
+	o := newOrganization(organizationID(raw), b.OrganizationName, timeMs, func() int64 { return millis(s.Now()) })
 	o.quorum.threshold = b.RootQuorumThreshold
 	m := made{fingerprintOf(raw), timeMs}
 	key := 0

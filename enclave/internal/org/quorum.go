@@ -38,14 +38,8 @@ func checkQuorum(o *organization, in *quorumIntent) (quorum, error) {
 	if err != nil {
 		return q, err
 	}
-	able := 0
-	for _, uid := range q.users {
-		if len(o.users[uid].creds) > 0 {
-			able++
-		}
-	}
-	if able < q.threshold {
-		return q, bad("parameters.userIds: only %d of these users have an API key, and the threshold is %d", able, q.threshold)
+	if able := o.able(q.users, nil); able < q.threshold {
+		return q, bad("parameters.userIds: only %d of these users have an API key that works, and the threshold is %d", able, q.threshold)
 	}
 	return q, nil
 }

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -12,6 +13,7 @@ type organization struct {
 	id      id
 	name    string
 	created int64 // Unix milliseconds
+	nowMs   func() int64
 
 	users     map[id]*user
 	userOrder []*user
@@ -88,13 +90,28 @@ type address struct {
 	Address string `json:"address"`
 }
 
-func newOrganization(oid id, name string, created int64) *organization {
+func newOrganization(oid id, name string, created int64, nowMs func() int64) *organization {
 	return &organization{
-		id: oid, name: name, created: created,
+		id: oid, name: name, created: created, nowMs: nowMs,
 		users: map[id]*user{}, creds: map[credentialKey]*credential{},
 		keys: map[id]*privateKey{}, keyNames: map[string]id{}, keyAddress: map[string]id{},
 		byID: map[id]*activity{}, byBody: map[fingerprint]*activity{},
 	}
+}
+
+// able counts the users of a quorum who have an API key that works now, beside
+// those that are about to go.
+func (o *organization) able(users []id, going []*credential) int {
+	now, count := o.nowMs(), 0
+	for _, uid := range users {
+		for _, c := range o.users[uid].creds {
+			if !c.expired(now) && !slices.Contains(going, c) {
+				count++
+				break
+			}
+		}
+	}
+	return count
 }
 
 func (o *organization) addUser(u *user) {
