@@ -101,13 +101,17 @@ func (a *Appliance) replayManifest(e journal.Entry, first *manifestEntry) error 
 }
 
 // waitForHost waits until the host's side of the door answers: host and
-// enclave start in any order.
+// enclave start in any order. An answer that is an error is not waited out: a
+// store that cannot give entry 0 now will not give it later.
 func waitForHost(ctx context.Context, host wire.Host) error {
 	const pause = 25 * time.Millisecond
 	for {
 		_, err := host.ReadRange(ctx, 0, 1)
 		if err == nil {
 			return nil
+		}
+		if refusal, ok := errors.AsType[*wire.Error](err); ok && refusal.Code != wire.Unavailable {
+			return fmt.Errorf("journal entry 0: reading: %w", err)
 		}
 		select {
 		case <-ctx.Done():

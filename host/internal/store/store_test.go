@@ -232,3 +232,24 @@ func TestStoreIsGivenUpAfterADiskError(t *testing.T) {
 		t.Errorf("got %v, want the store given up", err)
 	}
 }
+
+func TestReadStopsBeforeAGapAndThenNamesIt(t *testing.T) {
+	dir := t.TempDir()
+	s := mustOpen(t, dir)
+	for i := range uint64(4) {
+		if err := s.Append(t.Context(), i, [][]byte{{byte(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.journal.run("DELETE FROM appends WHERE first = 2"); err != nil {
+		t.Fatal(err)
+	}
+	records, err := s.ReadRange(t.Context(), 0, 10)
+	if err != nil || len(records) != 2 {
+		t.Errorf("read %d records before the gap: %v", len(records), err)
+	}
+	if _, err := s.ReadRange(t.Context(), 2, 10); err == nil || !strings.Contains(err.Error(), "no record 2") {
+		t.Errorf("reading the gap: %v", err)
+	}
+	mustClose(t, s)
+}
