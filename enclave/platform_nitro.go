@@ -21,7 +21,7 @@ import (
 const (
 	nsmDevice    = "/dev/nsm"
 	manifestFile = "/etc/sallyport/manifest.json"
-	doorAddress  = "vsock:any:5000"
+	doorAddress  = "vsock:3:5000" // only the parent instance is heard
 	hostAddress  = "vsock:3:5001" // CID 3 is the parent instance
 )
 

@@ -123,7 +123,14 @@ func (f *Floor) Export() error {
 		return err
 	}
 	defer secret.Erase()
-	data, err := export.Seal(rand.Reader, secret.Expose(), f.target, floorOrganization)
+	envelope, err := export.NewEnvelope(rand.Reader, f.target)
+	if err != nil {
+		return err
+	}
+	if err := envelope.Seal(secret.Expose()); err != nil {
+		return err
+	}
+	data, err := envelope.Data(floorOrganization)
 	if err != nil {
 		return err
 	}

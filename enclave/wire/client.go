@@ -127,7 +127,7 @@ func call[R any](ctx context.Context, c client, m method, params any) (*R, error
 	defer recycle(frame)
 	result := new(R)
 	var refusal *Error
-	err = c.pool.exchange(ctx, frame.Bytes(), func(body []byte) (err error) {
+	err = c.pool.exchange(ctx, frame.Bytes(), m.mayBeLong(), func(body []byte) (err error) {
 		refusal, err = c.codec.answer(body, result)
 		return err
 	})

@@ -29,10 +29,13 @@ const (
 )
 
 // Bodies begin with these bytes, to which one encoded value is appended.
-// A request is {1: method, 2: parameters}, an answer {1: result} or {2: Error}.
+// A request is {1: method, 2: parameters}, an answer {1: result} or {2: Error},
+// and a frame of a long answer {3: part} or, at its end, {4: part}.
 var (
 	resultHead = []byte{0xa1, 0x01} // map(1), key 1
 	errorHead  = []byte{0xa1, 0x02} // map(1), key 2
+	partHead   = []byte{0xa1, 0x03} // map(1), key 3
+	lastHead   = []byte{0xa1, 0x04} // map(1), key 4
 )
 
 func requestHead(m method) []byte { return []byte{0xa2, 0x01, byte(m), 0x02} } // map(2), key 1, method < 24, key 2
@@ -87,10 +90,7 @@ var errTooLarge = fmt.Errorf("passes the frame limit of %d bytes", MaxBody)
 // while it grows.
 func encode(head []byte, value any, hint int) (*bytes.Buffer, error) {
 	frame := buffers.Get().(*bytes.Buffer)
-	frame.Grow(headerSize + len(head) + hint + trailerSize)
-	frame.Write(make([]byte, headerSize))
-	frame.Write(head)
-	err := encoder.MarshalToBuffer(value, frame)
+	err := encodeBody(frame, head, value, hint)
 	if err == nil && frame.Len()-headerSize > MaxBody {
 		err = errTooLarge
 	}
@@ -102,11 +102,25 @@ func encode(head []byte, value any, hint int) (*bytes.Buffer, error) {
 	return frame, nil
 }
 
+// encodeBody writes a body of any size into an empty frame, behind the room
+// for its header.
+func encodeBody(frame *bytes.Buffer, head []byte, value any, hint int) error {
+	frame.Grow(headerSize + len(head) + hint + trailerSize)
+	frame.Write(make([]byte, headerSize))
+	frame.Write(head)
+	return encoder.MarshalToBuffer(value, frame)
+}
+
+// wipe empties a frame for another one of the same message.
+func wipe(frame *bytes.Buffer) {
+	clear(frame.Bytes())
+	frame.Reset()
+}
+
 // recycle wipes a frame before another call, perhaps another client's, writes
 // into the same buffer.
 func recycle(frame *bytes.Buffer) {
-	clear(frame.Bytes())
-	frame.Reset()
+	wipe(frame)
 	if frame.Cap() <= maxPooled {
 		buffers.Put(frame)
 	}
@@ -118,7 +132,7 @@ func (c codec) request(body []byte) (m method, params []byte, err *Error) {
 	if bad != nil {
 		return 0, nil, badEncoding("request: %v", bad)
 	}
-	if e.one == nil || e.two == nil || (c.strict && e.unknown) {
+	if e.one == nil || e.two == nil || e.parted() || (c.strict && e.unknown) {
 		return 0, nil, badEncoding("request: fields must be 1 and 2")
 	}
 	s := scanner{data: e.one}
@@ -135,7 +149,7 @@ func (c codec) answer(body []byte, result any) (refusal *Error, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if (e.one == nil) == (e.two == nil) || (c.strict && e.unknown) {
+	if (e.one == nil) == (e.two == nil) || e.parted() || (c.strict && e.unknown) {
 		return nil, errors.New("fields must be either 1 or 2")
 	}
 	if e.one != nil {

@@ -21,6 +21,9 @@ import (
 //
 // The checksum is against damage on the way, which current kernels and
 // hypervisors are known to do to vsock streams. It is no authentication.
+//
+// A request is one frame and so is an answer, but for answers of Do that pass
+// MaxBody: see parts.go.
 
 // castagnoli is CRC-32C, RFC 3720 appendix B.4; amd64 and arm64 have it in hardware.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -126,6 +129,21 @@ func (f *frameReader) next() ([]byte, error) {
 		return nil, err
 	}
 	return f.buf[headerSize:end], nil
+}
+
+// more drops a frame and returns the next one, which belongs to the same
+// message: its time runs already, and an end is no end between frames.
+func (f *frameReader) more() ([]byte, error) {
+	f.share.give(f.drop())
+	f.hurried = true
+	if err := f.conn.SetReadDeadline(time.Now().Add(f.frame)); err != nil {
+		return nil, err
+	}
+	body, err := f.next()
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
+	}
+	return body, err
 }
 
 // drop wipes the frame that next returned, keeps what came behind it, and

@@ -10,8 +10,19 @@ const (
 	FrameVersion = 1
 
 	// MaxBody bounds the body of a frame. The largest honest ones are a
-	// batch of journal records (512 KiB) and a range of them (768 KiB).
+	// batch of journal records (512 KiB) and a range of them (768 KiB). Only
+	// an answer of Do may be longer, and crosses in parts then.
 	MaxBody = 1 << 20
+
+	// maxPart bounds a part of a long answer. The frame made of it is all
+	// that is copied of the answer to write it; smaller parts would save
+	// nothing beside the answer itself.
+	maxPart = 512 << 10
+
+	// maxAnswer bounds the body of a long answer. A private key takes about
+	// 500 bytes in list_private_keys, so this holds 60,000 of them. Two such
+	// answers may wait to be written at once, see limits.memory.
+	maxAnswer = 32 << 20
 
 	// headerSize is the version byte and the body length.
 	headerSize = 5
@@ -73,7 +84,8 @@ type limits struct {
 	abort time.Duration // for a cancelled call to return after that
 
 	conns  int   // connections that a server holds
-	memory int64 // bytes of large frames that a server holds
+	memory int64 // bytes of large frames and long answers that a server holds
+	part   int   // bytes of each part of a long answer but the last
 }
 
 // doorLimits are those of every real door.
@@ -99,7 +111,9 @@ func doorLimits() limits {
 		// the smallest enclave.
 		conns: 1024,
 		// Bodies beyond baseBuffer, from their first byte until their call is
-		// answered: 64 of the largest at once.
+		// answered: 64 of the largest at once. Long answers until they are
+		// written: two of the longest.
 		memory: 64 << 20,
+		part:   maxPart,
 	}
 }

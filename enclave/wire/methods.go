@@ -36,6 +36,10 @@ func (m method) String() string {
 	return "unknown method"
 }
 
+// mayBeLong tells whether an answer may pass a frame: only what the enclave
+// answers to a client's request, which the host passes on and does not judge.
+func (m method) mayBeLong() bool { return m == methodDo }
+
 // Parameters and results that are not types of their own.
 type (
 	// nothing are the parameters of Status, and the result of Append and PutBlobs.
@@ -125,7 +129,7 @@ func hostHandlers(h Host) map[method]handler {
 	}
 }
 
-// weight is about the encoded size of a message.
+// weight is about the encoded size of a message, and of a Reply never less.
 func weight(v any) int {
 	const fields = 128
 	switch v := v.(type) {

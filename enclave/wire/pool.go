@@ -24,29 +24,31 @@ type pool struct {
 type clientConn struct {
 	conn   net.Conn
 	in     *frameReader
+	long   []byte // what came of an answer in parts
 	reused bool
 	broken bool
 	since  time.Time // when it became idle
 }
 
-// exchange sends a frame and lets read look at the answer's body.
+// exchange sends a frame and lets read look at the answer's body, which may
+// come in parts when it may be long.
 //
 // A connection from the pool may have been closed by the other side meanwhile,
 // for instance by a restart. A call that fails on one before any byte of an
 // answer is sent once more on a new one, which the idempotence of all calls allows.
-func (p *pool) exchange(ctx context.Context, frame []byte, read func(body []byte) error) error {
+func (p *pool) exchange(ctx context.Context, frame []byte, long bool, read func(body []byte) error) error {
 	c, err := p.get(ctx)
 	if err != nil {
 		return err
 	}
-	body, err := p.attempt(ctx, c, frame)
-	if err != nil && c.reused && !c.in.begun() && ctx.Err() == nil {
+	body, err := p.attempt(ctx, c, frame, long)
+	if err != nil && c.reused && !c.begun() && ctx.Err() == nil {
 		p.put(c)
 		p.drain() // the others are as old
 		if c, err = p.dial(ctx); err != nil {
 			return err
 		}
-		body, err = p.attempt(ctx, c, frame)
+		body, err = p.attempt(ctx, c, frame, long)
 	}
 	defer p.put(c)
 	if err != nil {
@@ -61,9 +63,9 @@ func (p *pool) exchange(ctx context.Context, frame []byte, read func(body []byte
 
 // attempt sends a frame and returns the answer's body. The end of ctx closes
 // the connection, which is how the other side learns of it.
-func (p *pool) attempt(ctx context.Context, c *clientConn, frame []byte) ([]byte, error) {
+func (p *pool) attempt(ctx context.Context, c *clientConn, frame []byte, long bool) ([]byte, error) {
 	stop := context.AfterFunc(ctx, func() { _ = c.conn.Close() })
-	body, err := c.call(frame, p.limits)
+	body, err := c.call(frame, long, p.limits)
 	if !stop() {
 		c.broken = true
 	}
@@ -79,10 +81,10 @@ func (p *pool) attempt(ctx context.Context, c *clientConn, frame []byte) ([]byte
 
 // call is done when the answer is there. A server that is full answers and
 // closes at once, perhaps before the frame could be written.
-func (c *clientConn) call(frame []byte, l limits) ([]byte, error) {
+func (c *clientConn) call(frame []byte, long bool, l limits) ([]byte, error) {
 	unsent := writeFrame(c.conn, frame, l.write)
 	if unsent == nil {
-		return c.in.next()
+		return c.answer(long)
 	}
 	c.broken = true
 	if errors.Is(unsent, os.ErrDeadlineExceeded) || c.conn.SetReadDeadline(time.Now().Add(l.frame)) != nil {
@@ -139,6 +141,8 @@ func (p *pool) dial(ctx context.Context) (*clientConn, error) {
 func (p *pool) put(c *clientConn) {
 	surplus := c.in.size != c.in.w
 	c.in.abandon()
+	clear(c.long)
+	c.long = nil
 	if c.broken || surplus || !p.keep(c) {
 		_ = c.conn.Close()
 	}

@@ -158,9 +158,13 @@ func (s *scanner) errorf(format string, args ...any) error {
 
 // envelope is the outermost map of a body, its values still encoded.
 type envelope struct {
-	one, two []byte // values of fields 1 and 2, nil when absent
-	unknown  bool   // there was another field
+	one, two   []byte // values of fields 1 and 2, nil when absent
+	part, last []byte // of fields 3 and 4
+	unknown    bool   // there was another field
 }
+
+// parted tells whether it claims to be a part of an answer.
+func (e *envelope) parted() bool { return e.part != nil || e.last != nil }
 
 // openEnvelope walks a whole body, which is one map, and returns its parts.
 func openEnvelope(body []byte) (envelope, error) {
@@ -183,6 +187,10 @@ func openEnvelope(body []byte) (envelope, error) {
 			e.one = body[start:s.pos]
 		case 2:
 			e.two = body[start:s.pos]
+		case 3:
+			e.part = body[start:s.pos]
+		case 4:
+			e.last = body[start:s.pos]
 		default:
 			e.unknown = true
 		}

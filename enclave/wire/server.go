@@ -188,22 +188,31 @@ func (s *server) read(body []byte) (j job) {
 	return job{method: m, run: run, refused: err}
 }
 
-// answer carries out a job and returns the frame of its answer.
-func (s *server) answer(ctx context.Context, j job) *bytes.Buffer {
+// answer carries out a job and returns its answer.
+func (s *server) answer(ctx context.Context, j job) answer {
 	if j.refused != nil {
 		s.log.Warn("frame refused", "reason", j.refused.Reason, "cause", j.refused)
-		return s.refusal(j.refused)
+		return answer{frame: s.refusal(j.refused)}
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	result, err := contain(ctx, j.run)
 	if err == nil {
-		var frame *bytes.Buffer
-		if frame, err = encode(resultHead, result, weight(result)); err == nil {
-			return frame
+		var a answer
+		if a, err = s.encode(j.method, result); err == nil {
+			return a
 		}
 	}
-	return s.refusal(outward(ctx, s.log, j.method, err))
+	return answer{frame: s.refusal(outward(ctx, s.log, j.method, err))}
+}
+
+func (s *server) encode(m method, result any) (answer, error) {
+	size := weight(result)
+	if size > MaxBody && m.mayBeLong() {
+		return s.encodeLong(result, size)
+	}
+	frame, err := encode(resultHead, result, size)
+	return answer{frame: frame}, err
 }
 
 func (s *server) refusal(e *Error) *bytes.Buffer {

@@ -68,10 +68,11 @@ func (c *serverConn) serve() {
 // answer carries a job out and tells whether another may follow.
 func (c *serverConn) answer(j job) bool {
 	c.watch.start()
-	frame := c.s.answer(c.ctx, j)
+	a := c.s.answer(c.ctx, j)
 	alive := c.watch.stop()
-	defer recycle(frame)
-	return alive && writeFrame(c.conn, frame.Bytes(), c.s.limits.write) == nil
+	defer c.s.share.give(a.held)
+	defer recycle(a.frame)
+	return alive && a.write(c.conn, c.s.limits) == nil
 }
 
 func (c *serverConn) next() (job, bool) {

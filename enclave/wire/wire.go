@@ -7,10 +7,16 @@
 // host. Neither side believes the other: every argument the enclave receives
 // is hostile, and so is every answer that it gets from the host.
 //
+// A request and an answer are one frame each, of a megabyte at most. Only the
+// answer to [Enclave] Do may be longer, up to 32 MiB as a list of everything
+// that an organization has: it crosses as several frames. The enclave takes no
+// message in parts.
+//
 // Evolution rules, for every type that crosses: a field's number never changes
 // and is never used again; new fields are optional; a change of meaning is a
 // new frame version. The enclave refuses unknown fields in what it reads, the
-// host ignores them, so replies may grow at any time.
+// host ignores them, so replies may grow at any time. A host that does not know
+// answers in parts refuses them as malformed, and passes none on in half.
 package wire
 
 import "context"

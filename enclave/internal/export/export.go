@@ -16,7 +16,6 @@ import (
 	"github.com/cloudflare/circl/hpke"
 
 	"github.com/sallyport/sallyport/attestation/bundle"
-	"github.com/sallyport/sallyport/enclave/internal/keys"
 )
 
 // maxPlaintext leaves room for the tag within what recipients accept.
@@ -26,60 +25,73 @@ const maxPlaintext = bundle.MaxCiphertext - 16
 // and AES-256-GCM (RFC 9180, section 7: 0x0010, 0x0001, 0x0002).
 var suite = hpke.NewSuite(hpke.KEM_P256_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES256GCM)
 
-// Seal seals plaintext (32 bytes of a private key, or a mnemonic as text) to
-// target, a public key as [ParseTarget] returns it, and returns the bytes
-// that the quorum key signs: the encoding of a [bundle.Data]. It takes 32
-// bytes from rand, which become the ephemeral key and so must be secret.
-//
-// The caller still owns plaintext and should wipe it.
-func Seal(rand io.Reader, plaintext, target []byte, organizationID string) ([]byte, error) {
-	if organizationID == "" {
-		return nil, errors.New("export: organization id: must not be empty")
-	}
-	if n := len(plaintext); n == 0 || n > maxPlaintext {
-		return nil, fmt.Errorf("export: plaintext: must be 1 to %d bytes", maxPlaintext)
-	}
+// An Envelope is made for one plaintext and one target key. Making it is most
+// of the work of sealing and needs no secret but its own.
+type Envelope struct {
+	target, enc []byte
+	sealer      hpke.Sealer
+	ciphertext  []byte
+}
+
+// NewEnvelope encapsulates to target, a public key as [ParseTarget] returns
+// it (RFC 9180, section 6.1). It takes 32 bytes from rand, which become the
+// ephemeral key and so must be secret.
+func NewEnvelope(rand io.Reader, target []byte) (*Envelope, error) {
+	return newEnvelope(rand, target, bundle.Info())
+}
+
+func newEnvelope(rand io.Reader, target, info []byte) (*Envelope, error) {
 	// Before any key material is touched: the library would refuse most bad
 	// points too, but not name them.
 	if err := checkPoint(target); err != nil {
 		return nil, err
 	}
-	var enc, ciphertext []byte
-	var err error
-	keys.WithSecret(func() {
-		enc, ciphertext, err = seal(rand, plaintext, target, bundle.Info(), func(enc []byte) []byte {
-			return bundle.AAD(enc, target)
-		})
-	})
-	if err != nil {
-		return nil, err
-	}
-	return bundle.Data{
-		EncappedPublic: enc,
-		Ciphertext:     ciphertext,
-		OrganizationID: organizationID,
-	}.Encode()
-}
-
-// seal is SealBase of RFC 9180, section 6.1, with associated data that depends
-// on the encapsulated key.
-func seal(rand io.Reader, plaintext, target, info []byte, aad func(enc []byte) []byte) (enc, ciphertext []byte, err error) {
 	public, err := hpke.KEM_P256_HKDF_SHA256.Scheme().UnmarshalBinaryPublicKey(target)
 	if err != nil {
-		return nil, nil, errors.New("export: target key is not usable")
+		return nil, errors.New("export: target key is not usable")
 	}
 	sender, err := suite.NewSender(public, info)
 	if err != nil {
-		return nil, nil, errors.New("export: setting up HPKE")
+		return nil, errors.New("export: setting up HPKE")
 	}
-	enc, sealer, err := sender.Setup(rand)
+	e := &Envelope{target: target}
+	if e.enc, e.sealer, err = sender.Setup(rand); err != nil {
+		return nil, errors.New("export: encapsulating to the target key")
+	}
+	return e, nil
+}
+
+// Seal seals plaintext: 32 bytes of a private key, or a mnemonic as text. The
+// caller still owns plaintext and should wipe it. An envelope seals once.
+func (e *Envelope) Seal(plaintext []byte) error {
+	return e.seal(plaintext, bundle.AAD(e.enc, e.target))
+}
+
+func (e *Envelope) seal(plaintext, aad []byte) error {
+	if e.ciphertext != nil {
+		return errors.New("export: the envelope has sealed already")
+	}
+	if n := len(plaintext); n == 0 || n > maxPlaintext {
+		return fmt.Errorf("export: plaintext: must be 1 to %d bytes", maxPlaintext)
+	}
+	ciphertext, err := e.sealer.Seal(plaintext, aad)
 	if err != nil {
-		return nil, nil, errors.New("export: encapsulating to the target key")
+		return errors.New("export: sealing")
 	}
-	if ciphertext, err = sealer.Seal(plaintext, aad(enc)); err != nil {
-		return nil, nil, errors.New("export: sealing")
+	e.ciphertext = ciphertext
+	return nil
+}
+
+// Data returns the bytes that the quorum key signs: the encoding of a
+// [bundle.Data].
+func (e *Envelope) Data(organizationID string) ([]byte, error) {
+	if organizationID == "" {
+		return nil, errors.New("export: organization id: must not be empty")
 	}
-	return enc, ciphertext, nil
+	if e.ciphertext == nil {
+		return nil, errors.New("export: the envelope is empty")
+	}
+	return bundle.Data{EncappedPublic: e.enc, Ciphertext: e.ciphertext, OrganizationID: organizationID}.Encode()
 }
 
 func checkPoint(target []byte) error {

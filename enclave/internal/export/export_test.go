@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -38,6 +39,34 @@ func open(target *ecdh.PrivateKey, enc, info, aad, ciphertext []byte) ([]byte, e
 		return nil, err
 	}
 	return r.Open(aad, ciphertext)
+}
+
+// Seal is all steps of sealing at once.
+func Seal(rand io.Reader, plaintext, target []byte, organizationID string) ([]byte, error) {
+	e, err := NewEnvelope(rand, target)
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Seal(plaintext); err != nil {
+		return nil, err
+	}
+	return e.Data(organizationID)
+}
+
+func TestAnEnvelopeSealsOnce(t *testing.T) {
+	e, err := NewEnvelope(rand.Reader, newTarget(t).PublicKey().Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Data(organization); err == nil {
+		t.Error("an empty envelope has data")
+	}
+	if err := e.Seal(plaintext); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Seal(plaintext); err == nil {
+		t.Error("it sealed twice")
+	}
 }
 
 func sealed(t testing.TB, target *ecdh.PrivateKey) bundle.Data {
@@ -110,15 +139,17 @@ func TestSealIsThatOfTheRFC(t *testing.T) {
 		}
 		return b
 	}
-	enc, ciphertext, err := seal(
+	e, err := newEnvelope(
 		bytes.NewReader(h("a90d3417c3da9cb6c6ae19b4b5dd6cc9529a4cc24efb7ae0ace1f31887a8cd6c")),
-		h("4265617574792069732074727574682c20747275746820626561757479"),
 		h("04abc7e49a4c6b3566d77d0304addc6ed0e98512ffccf505e6a8e3eb25c685136f853148544876de76c0f2ef99cdc3a05ccf5ded7860c7c021238f9e2073d2356c"),
-		h("4f6465206f6e2061204772656369616e2055726e"),
-		func([]byte) []byte { return h("436f756e742d30") })
+		h("4f6465206f6e2061204772656369616e2055726e"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	if err := e.seal(h("4265617574792069732074727574682c20747275746820626561757479"), h("436f756e742d30")); err != nil {
+		t.Fatal(err)
+	}
+	enc, ciphertext := e.enc, e.ciphertext
 	if want := h("04c06b4f6bebc7bb495cb797ab753f911aff80aefb86fd8b6fcc35525f3ab5f03e0b21bd31a86c6048af3cb2d98e0d3bf01da5cc4c39ff5370d331a4f1f7d5a4e0"); !bytes.Equal(enc, want) {
 		t.Errorf("enc %x", enc)
 	}

@@ -130,7 +130,7 @@ func executeCreateKeys(ctx context.Context, s *Service, j job, in *createKeysInt
 		out.Keys = append(out.Keys, k)
 		all = append(all, blobs...)
 	}
-	return out, s.shares.put(ctx, all)
+	return out, s.shares.put(ctx, all...)
 }
 
 func (s *Service) newKey(org, key id, curve keys.Curve) (k createdKey, blobs [][]byte, err error) {

@@ -21,8 +21,8 @@ type exportIntent struct {
 type exportResult struct {
 	Data      []byte `cbor:"1,keyasint"` // the signed data of the bundle
 	Signature []byte `cbor:"2,keyasint"` // by the quorum key, ASN.1 DER
-	Document  []byte `cbor:"3,keyasint"` // the boot's attestation document
-	Manifest  []byte `cbor:"4,keyasint"`
+	Document  []byte `cbor:"3,keyasint"` // name of the blob with the boot's attestation document
+	Manifest  []byte `cbor:"4,keyasint"` // name of the blob with the manifest: its hash
 	Payload   []byte `cbor:"5,keyasint"` // of the attestation proof
 	Proof     []byte `cbor:"6,keyasint"` // r || s over payload by the ephemeral key
 	PublicKey []byte `cbor:"7,keyasint"` // 130 bytes: boot key and ephemeral key
@@ -42,7 +42,7 @@ var exportPrivateKey = define("export_private_key",
 			}
 		},
 		result: func(_ job, in *exportIntent, r exportResult) (string, any) {
-			return "exportPrivateKeyResult", &exportView{in.PrivateKeyID, r.outer()}
+			return "exportPrivateKeyResult", &exportView{PrivateKeyID: in.PrivateKeyID, result: r}
 		},
 	})
 
@@ -68,17 +68,20 @@ func checkExport(o *organization, in *exportIntent) (*privateKey, error) {
 // executeExport combines the key and seals it to the target key.
 func executeExport(ctx context.Context, s *Service, j job, in *exportIntent, k *privateKey) (exportResult, error) {
 	var out exportResult
-	err := s.shares.use(ctx, j.org, k, func(secret *keys.Secret) (err error) {
-		if out.Data, err = export.Seal(s.Rand, secret.Expose(), in.target, j.org.String()); err != nil {
-			s.Log.Error("sealing an export", "error", err)
-			return wire.Errorf(wire.Internal, "", "sealing the export")
-		}
-		return nil
-	})
+	envelope, err := export.NewEnvelope(s.Rand, in.target)
+	if err == nil {
+		err = s.shares.use(ctx, j.org, k, func(secret *keys.Secret) error { return envelope.Seal(secret.Expose()) })
+	}
 	if err != nil {
 		return out, err
 	}
-	out.Signature, err = bundle.Sign(s.Quorum, out.Data)
+	if out.Data, err = envelope.Data(j.org.String()); err != nil {
+		return out, err
+	}
+	if out.Signature, err = bundle.Sign(s.Quorum, out.Data); err != nil {
+		return out, err
+	}
+	out.Document, out.Manifest, err = s.keepEvidence(ctx)
 	return out, err
 }
 
@@ -90,6 +93,6 @@ func recordExport(s *Service, j job, in *exportIntent, k *privateKey, r exportRe
 		return r, err
 	}
 	r.Payload, r.Proof, r.PublicKey = payload, proof, s.Boot.PublicKey
-	r.Document, r.Manifest, r.Quorum = s.Boot.Document(), s.Boot.Manifest, s.Boot.QuorumPublic
+	r.Quorum = s.Boot.QuorumPublic
 	return r, nil
 }

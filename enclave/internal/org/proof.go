@@ -1,13 +1,13 @@
 package org
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 
 	"github.com/sallyport/sallyport/attestation/bundle"
 	"github.com/sallyport/sallyport/attestation/proof"
-	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -61,48 +61,67 @@ func (s *Service) exportProof(j job, target []byte, k *privateKey, data []byte, 
 	return payload, signature, err
 }
 
-// outer is the bundle of an export as clients get it.
-func (r *exportResult) outer() *bundle.Outer {
+// keepEvidence makes this boot's document and manifest durable, once, for the
+// exports that name them.
+func (s *Service) keepEvidence(ctx context.Context) (document, manifest []byte, err error) {
+	doc := s.Boot.Document()
+	name := sha256.Sum256(doc)
+	if !s.shares.has(name) {
+		err = s.shares.put(ctx, doc, s.Boot.Manifest)
+	}
+	return name[:], s.Boot.ManifestHash, err
+}
+
+// An exportView is the result of an export as clients see it. The bundle is a
+// JSON string, written by complete.
+type exportView struct {
+	PrivateKeyID string `json:"privateKeyId"`
+	ExportBundle string `json:"exportBundle"`
+
+	result exportResult
+}
+
+// complete writes the bundle of an export. When the client sent a nonce and
+// this boot made the export, an attestation over the nonce goes with it: it
+// proves that the boot whose key signed the export is alive now.
+func (s *Service) complete(ctx context.Context, view *activityView, nonce []byte) error {
+	v, ok := view.Result["exportPrivateKeyResult"].(*exportView)
+	if !ok {
+		return nil
+	}
+	outer, err := s.outer(ctx, &v.result)
+	if err != nil {
+		return s.unavailable(err)
+	}
+	if len(nonce) > 0 && bytes.Equal(v.result.PublicKey, s.Boot.PublicKey) {
+		if outer.FreshAttestation, err = s.Boot.Challenge(ctx, nonce); err != nil {
+			return err
+		}
+	}
+	text, err := outer.Encode()
+	v.ExportBundle = string(text)
+	return err
+}
+
+// outer is the bundle of a recorded export.
+func (s *Service) outer(ctx context.Context, r *exportResult) (*bundle.Outer, error) {
+	if len(r.Document) != sha256.Size || len(r.Manifest) != sha256.Size {
+		return nil, wire.Errorf(wire.Internal, "", "export in the journal: names are not hashes")
+	}
+	document, err := s.shares.get(ctx, [32]byte(r.Document))
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := s.shares.get(ctx, [32]byte(r.Manifest))
+	if err != nil {
+		return nil, err
+	}
 	return &bundle.Outer{
 		Version: bundle.Version, Data: r.Data, DataSignature: r.Signature, EnclaveQuorumPublic: r.Quorum,
-		AttestationDocument: r.Document, Manifest: r.Manifest,
+		AttestationDocument: document, Manifest: manifest,
 		AttestationProof: proof.AppProof{
 			Scheme: proof.SchemeEphemeralP256, PublicKey: hex.EncodeToString(r.PublicKey),
 			ProofPayload: string(r.Payload), Signature: hex.EncodeToString(r.Proof),
 		},
-	}
-}
-
-// An exportView is the result of an export. The bundle is a JSON string.
-type exportView struct {
-	privateKeyID string
-	outer        *bundle.Outer
-}
-
-// MarshalJSON writes the bundle as the string that published clients decrypt.
-func (v *exportView) MarshalJSON() ([]byte, error) {
-	text, err := v.outer.Encode()
-	if err != nil {
-		return nil, err
-	}
-	return strictjson.Marshal(struct {
-		PrivateKeyID string `json:"privateKeyId"`
-		ExportBundle string `json:"exportBundle"`
-	}{v.privateKeyID, string(text)})
-}
-
-// freshen adds an attestation over the client's nonce to the bundle of an
-// export, when this boot made the bundle: the document proves that the boot
-// whose key signed the export is alive now.
-func (s *Service) freshen(ctx context.Context, view *activityView, nonce []byte) error {
-	v, ok := view.Result["exportPrivateKeyResult"].(*exportView)
-	if !ok || len(nonce) == 0 || v.outer.AttestationProof.PublicKey != hex.EncodeToString(s.Boot.PublicKey) {
-		return nil
-	}
-	fresh, err := s.Boot.Challenge(ctx, nonce)
-	if err != nil {
-		return err
-	}
-	v.outer.FreshAttestation = fresh
-	return nil
+	}, nil
 }

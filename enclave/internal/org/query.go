@@ -152,11 +152,11 @@ func (q *getActivity) answer(ctx context.Context, s *Service, c *caller, nonce [
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.activityView(snap, c)
+	view, err := s.activityView(ctx, snap, c, nonce)
 	if err != nil {
 		return nil, err
 	}
-	return map[string]any{"activity": view}, s.freshen(ctx, view, nonce)
+	return map[string]any{"activity": view}, nil
 }
 
 type listActivities struct {
@@ -214,7 +214,7 @@ func (s *Service) activityJSON(ctx context.Context, a *activity, c *caller) ([]b
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.activityView(snap, c)
+	view, err := s.activityView(ctx, snap, c, nil)
 	if err != nil {
 		return nil, err
 	}

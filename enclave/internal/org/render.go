@@ -155,11 +155,8 @@ func (s *Service) activityReply(ctx context.Context, a *activity, c *caller, non
 }
 
 func (s *Service) oneActivity(ctx context.Context, snap *snapshot, c *caller, nonce []byte) ([]byte, error) {
-	view, err := s.activityView(snap, c)
+	view, err := s.activityView(ctx, snap, c, nonce)
 	if err != nil {
-		return nil, err
-	}
-	if err := s.freshen(ctx, view, nonce); err != nil {
 		return nil, err
 	}
 	return marshal(struct {
@@ -167,7 +164,7 @@ func (s *Service) oneActivity(ctx context.Context, snap *snapshot, c *caller, no
 	}{view})
 }
 
-func (s *Service) activityView(a *snapshot, c *caller) (*activityView, error) {
+func (s *Service) activityView(ctx context.Context, a *snapshot, c *caller, nonce []byte) (*activityView, error) {
 	v := &activityView{
 		ID: a.id, OrganizationID: c.org.id, Status: a.status.text(), Type: a.typ,
 		Result: map[string]any{}, AppProofs: []struct{}{}, Fingerprint: a.fingerprint.String(),
@@ -186,7 +183,7 @@ func (s *Service) activityView(a *snapshot, c *caller) (*activityView, error) {
 		_, v.Failure = wire.TurnkeyEnvelope(a.content.failure.err())
 	}
 	s.addVotes(v, a, c)
-	return v, nil
+	return v, s.complete(ctx, v, nonce)
 }
 
 func (s *Service) addVotes(v *activityView, a *snapshot, c *caller) {

@@ -71,7 +71,7 @@ func New(c Config) *Service {
 		c.Rand = rand.Reader
 	}
 	return &Service{
-		Config: c, shares: newShareStore(c.Host, c.Sealer),
+		Config: c, shares: &shareStore{newBlobStore(c.Host), c.Sealer},
 		orgs: map[id]*organization{}, flights: map[flight]chan struct{}{},
 	}
 }

@@ -3,30 +3,16 @@ package org
 import (
 	"context"
 	"crypto/sha256"
-	"sync"
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
-// A shareStore keeps sealed shares at the host, each its own blob, and a
-// bounded number of them, still sealed, in memory.
+// A shareStore keeps sealed shares, each a blob of its own.
 type shareStore struct {
-	host   wire.Host
+	*blobStore
 	sealer *seal.Sealer
-
-	mu    sync.Mutex
-	cache map[[32]byte][]byte
-	order [][32]byte // oldest first, a ring
-	next  int
-}
-
-// cachedShares bounds the cache: about 350 bytes each.
-const cachedShares = 1 << 16
-
-func newShareStore(host wire.Host, sealer *seal.Sealer) *shareStore {
-	return &shareStore{host: host, sealer: sealer, cache: map[[32]byte][]byte{}}
 }
 
 // shareVersion is the object version of shares that were never refreshed.
@@ -50,55 +36,6 @@ func (st *shareStore) sealShares(org, key id, shares []keys.Share) (names [][32]
 	}
 	return names, blobs, nil
 }
-
-// put makes blobs durable at the host.
-func (st *shareStore) put(ctx context.Context, blobs [][]byte) error {
-	if err := st.host.PutBlobs(ctx, blobs); err != nil {
-		return wire.Errorf(wire.Unavailable, "", "the store did not keep the shares; repeat the same request")
-	}
-	for _, blob := range blobs {
-		st.remember(sha256.Sum256(blob), blob)
-	}
-	return nil
-}
-
-func (st *shareStore) remember(name [32]byte, blob []byte) {
-	st.mu.Lock()
-	defer st.mu.Unlock()
-	if _, ok := st.cache[name]; ok {
-		return
-	}
-	if len(st.order) < cachedShares {
-		st.order = append(st.order, name)
-	} else {
-		delete(st.cache, st.order[st.next])
-		st.order[st.next] = name
-		st.next = (st.next + 1) % cachedShares
-	}
-	st.cache[name] = blob
-}
-
-// get returns a sealed share, from memory or from the host. What the host
-// gives must hash to the name.
-func (st *shareStore) get(ctx context.Context, name [32]byte) ([]byte, error) {
-	st.mu.Lock()
-	blob, ok := st.cache[name]
-	st.mu.Unlock()
-	if ok {
-		return blob, nil
-	}
-	blobs, err := st.host.GetBlobs(ctx, [][]byte{name[:]})
-	if err != nil {
-		return nil, err
-	}
-	if len(blobs) != 1 || sha256.Sum256(blobs[0]) != name {
-		return nil, errShareLost
-	}
-	st.remember(name, blobs[0])
-	return blobs[0], nil
-}
-
-var errShareLost = wire.Errorf(wire.NotFound, "", "share is missing or damaged")
 
 // use combines a key for the length of f, compared with its public key. What
 // the combined key leaves in registers, on the stack and on the heap is erased
@@ -154,7 +91,7 @@ func (st *shareStore) open(ctx context.Context, org id, k *privateKey, i int) (*
 	}
 	raw, err := st.sealer.Open(shareObject(org, k.id, uint8(i+1)), blob)
 	if err != nil {
-		return nil, errShareLost
+		return nil, errBlobLost
 	}
 	return keys.NewSecret(raw), nil
 }
