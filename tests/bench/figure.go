@@ -74,30 +74,36 @@ func (t *table) close() {
 }
 
 // print writes every figure, with its ratio to the floor of its operation:
-// bare cryptography, plus transport for what came over HTTP.
+// the bare cryptography, and over HTTP the transport with as many clients.
 func (t *table) print() {
-	transport := 0.0
-	if f := t.byName["transport, 64 clients"]; f != nil {
-		transport = f.median().cpu
-	}
 	fmt.Printf("%-34s %10s %8s %10s %9s %9s\n", "", "CPU us/req", "x floor", "req/s", "p50 us", "p99 us")
 	for _, f := range t.figures {
 		s := f.median()
 		ratio := ""
-		for _, operation := range []string{"sign", "export"} {
-			bare, ok := t.byName["bare "+operation]
-			if !ok || !f.of(operation) {
-				continue
-			}
-			floor := bare.median().cpu
-			if f.overHTTP() {
-				floor += transport
-			}
+		if floor := t.floor(f); floor > 0 {
 			ratio = fmt.Sprintf("%.2f", s.cpu/floor)
 		}
 		fmt.Printf("%-34s %10.1f %8s %10s %9s %9s\n", f.name, s.cpu, ratio, number(s.rate), number(s.p50), number(s.p99))
 	}
-	fmt.Println("\nfloor: bare cryptography; over HTTP, plus the transport with 64 clients")
+	fmt.Println("\nfloor: the bare cryptography; over HTTP, plus the transport with as many clients")
+}
+
+// floor is what a figure is measured against, or 0 when that was not measured.
+func (t *table) floor(f *figure) float64 {
+	operation, clients, overHTTP := strings.Cut(f.name, " over HTTP, ")
+	bare := t.byName["bare "+strings.TrimPrefix(strings.TrimPrefix(operation, "in process "), "bare ")]
+	if bare == nil {
+		return 0
+	}
+	floor := bare.median().cpu
+	if overHTTP {
+		transport := t.byName["transport, "+clients]
+		if transport == nil {
+			return 0
+		}
+		floor += transport.median().cpu
+	}
+	return floor
 }
 
 func number(v float64) string {
@@ -115,7 +121,3 @@ func percentiles(latencies []time.Duration) (p50, p99 float64) {
 	}
 	return at(0.50), at(0.99)
 }
-
-func (f *figure) of(operation string) bool { return strings.Contains(f.name, operation) }
-
-func (f *figure) overHTTP() bool { return strings.Contains(f.name, "over HTTP") }
