@@ -50,8 +50,10 @@ func selectToken(api cryptoki, u *uri) (uint, p11.TokenInfo, error) {
 
 func (u *uri) matches(info p11.TokenInfo) bool {
 	for _, pair := range [][2]string{
-		{u.token, info.Label}, {u.serial, info.SerialNumber},
-		{u.manufacturer, info.ManufacturerID}, {u.model, info.Model},
+		{u.token, info.Label},
+		{u.serial, info.SerialNumber},
+		{u.manufacturer, info.ManufacturerID},
+		{u.model, info.Model},
 	} {
 		if pair[0] != "" && pair[0] != trim(pair[1]) {
 			return false

@@ -36,8 +36,10 @@ func TestURIsAreRead(t *testing.T) {
 		want uri
 	}{
 		{"pkcs11:token=sallyport" + query, uri{token: "sallyport", object: DefaultObject}},
-		{"pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=4d2e4dcac15c0e42;token=My%20token;object=a%3Bb;id=%00%FF;type=secret-key" + query,
-			uri{token: "My token", model: "SoftHSM v2", manufacturer: "SoftHSM project", serial: "4d2e4dcac15c0e42", object: "a;b", id: []byte{0, 0xff}}},
+		{
+			"pkcs11:model=SoftHSM%20v2;manufacturer=SoftHSM%20project;serial=4d2e4dcac15c0e42;token=My%20token;object=a%3Bb;id=%00%FF;type=secret-key" + query,
+			uri{token: "My token", model: "SoftHSM v2", manufacturer: "SoftHSM project", serial: "4d2e4dcac15c0e42", object: "a;b", id: []byte{0, 0xff}},
+		},
 		{"pkcs11:serial=a+b" + query + "&x-vendor=1&other", uri{}},
 		{"pkcs11:serial=a+b" + query + "&x-vendor=1", uri{serial: "a+b", object: DefaultObject}},
 	} {

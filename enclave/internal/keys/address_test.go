@@ -95,7 +95,9 @@ func TestPointsOffTheCurveHaveNoAddress(t *testing.T) {
 	}{
 		{Secp256k1, "02" + strings.Repeat("ff", 32)},
 		{Secp256k1, "020000000000000000000000000000000000000000000000000000000000000005"},
-		{Secp256k1, "00"}, {Secp256k1, ""}, {Secp256k1, p256Gen[:64]},
+		{Secp256k1, "00"},
+		{Secp256k1, ""},
+		{Secp256k1, p256Gen[:64]},
 		{P256, "02" + strings.Repeat("ff", 32)},
 		{P256, "04" + strings.Repeat("00", 64)},
 		{Ed25519, "00"},

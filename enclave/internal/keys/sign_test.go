@@ -33,15 +33,21 @@ func TestSignaturesOfKnownMessages(t *testing.T) {
 			"019f4113742a2b14bd25926b49c649155f267e60d3814b4c0cc84250e46f0083", ""},
 		{Secp256k1, one, "Satoshi Nakamoto", "934b1ea10a4b3c1757e2b0c017d0b6143ce3c9a7e6a4a49860d7a6ab210ee3d8" +
 			"2442ce9d2b916064108014783e923ec36b49743e2ffa1c4496f01a512aafd9e5", ""},
-		{Secp256k1, one, "All those moments will be lost in time, like tears in rain. Time to die...",
+		{
+			Secp256k1, one, "All those moments will be lost in time, like tears in rain. Time to die...",
 			"8600dbd41e348fe5c9465ab92d23e3db8b98b873beecd930736488696438cb6b" +
-				"547fe64427496db33bf66019dacbf0039c04199abb0122918601db38a72cfc21", ""},
-		{Ed25519, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "",
+				"547fe64427496db33bf66019dacbf0039c04199abb0122918601db38a72cfc21", "",
+		},
+		{
+			Ed25519, "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60", "",
 			"e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e06522490155" +
-				"5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b", ""},
-		{Ed25519, "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7", "\xaf\x82",
+				"5fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b", "",
+		},
+		{
+			Ed25519, "c5aa8df43f9f837bedb7442f31dcb7b166d38535076f094b85ce3a2e0b4458f7", "\xaf\x82",
 			"6291d657deec24024827e69c3abe01a30ce548a284743a445e3680d7db5ac3ac" +
-				"18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a", ""},
+				"18ff9b538d16f290ae67f760984dc6594a7c15e9716ed28dc027beceea1ec40a", "",
+		},
 	} {
 		message := []byte(tt.message)
 		if tt.curve != Ed25519 {
