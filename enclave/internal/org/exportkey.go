@@ -6,7 +6,6 @@ import (
 	"github.com/sallyport/sallyport/attestation/bundle"
 	"github.com/sallyport/sallyport/enclave/internal/export"
 	"github.com/sallyport/sallyport/enclave/internal/keys"
-	"github.com/sallyport/sallyport/enclave/wire"
 )
 
 type exportIntent struct {
