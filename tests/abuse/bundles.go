@@ -220,7 +220,8 @@ func otherExpectations(w *world) (string, error) {
 	}, func(c struct {
 		flags  []string
 		reason string
-	}) (string, error) {
+	},
+	) (string, error) {
 		v, err := w.verify("bundle", w.export.bundle, append(w.bundleFlags(w.export, w.main.org), c.flags...)...)
 		if err != nil {
 			return "", err

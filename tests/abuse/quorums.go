@@ -403,7 +403,8 @@ func outsider(w *world) (string, error) {
 	}, func(c struct {
 		name, typ  string
 		parameters object
-	}) (string, error) {
+	},
+	) (string, error) {
 		body := stranger.body(c.typ, c.parameters)
 		r, err := w.http.Post(appliance.Submit+c.name, body, key)
 		if err == nil && r.Status == 400 && c.name == "delete_api_keys" {

@@ -306,7 +306,9 @@ func otherManifests(w *world) (string, error) {
 	}
 	return w.brokenWith("manifest.json", [][]byte{
 		foreign, replaced(mine, `"name":"local"`, `"name":"other"`), replaced(mine, `"assurance":"local"`, `"assurance":"nitro"`),
-		replaced(mine, `"version":1`, `"version":0`), replaced(mine, `"version":1`, `"version":2`), append(bytes.Clone(mine), '\n'), {}, []byte("{}"),
+		replaced(mine, `"version":1`, `"version":0`), replaced(mine, `"version":1`, `"version":2`), append(bytes.Clone(mine), '\n'),
+		{},
+		[]byte("{}"),
 		replaced(mine, `"plaintextExport":true`, `"plaintextExport":false`), replaced(mine, `"operators":[]`, `"operators":[{}]`),
 	}, "manifest", "journal entry 0")
 }

@@ -249,7 +249,9 @@ func wrongDER(der []byte, n *big.Int) [][]byte {
 	padded := append([]byte{0x30, der[1] + 1, 0x02, der[3] + 1, 0}, der[4:]...)
 	raw := append(sig.R.FillBytes(make([]byte, 32)), sig.S.FillBytes(make([]byte, 32))...)
 	return [][]byte{
-		append(bytes.Clone(der), 0), append(bytes.Clone(der), der...), der[:len(der)-1], {}, {0x30, 0},
+		append(bytes.Clone(der), 0), append(bytes.Clone(der), der...), der[:len(der)-1],
+		{},
+		{0x30, 0},
 		make2(new(big.Int).Neg(sig.R), sig.S), make2(sig.R, new(big.Int).Neg(sig.S)),
 		make2(zero, sig.S), make2(sig.R, zero), make2(zero, zero), make2(n, sig.S), make2(sig.R, n),
 		make2(new(big.Int).Add(sig.R, n), sig.S), make2(sig.R, new(big.Int).Add(sig.S, n)),
@@ -573,8 +575,14 @@ func badFounding(w *world) (string, error) {
 	forged := honest(body, keys[1])
 	forged.Signature = honest([]byte("other"), keys[1]).Signature
 	return each([][]string{
-		{good[0]}, {}, {good[0], good[0]}, {good[0], forged.header()}, {good[0], mustStamp(body, stranger)},
-		{good[0], good[1], mustStamp(body, stranger)}, {good[0], good[1], good[1]}, {good[0], "x"},
+		{good[0]},
+		{},
+		{good[0], good[0]},
+		{good[0], forged.header()},
+		{good[0], mustStamp(body, stranger)},
+		{good[0], good[1], mustStamp(body, stranger)},
+		{good[0], good[1], good[1]},
+		{good[0], "x"},
 	}, func(stamps []string) (string, error) {
 		r, err := w.http.Do("POST", organizations, toJSON(client.FoundingRequest{FoundingBody: string(body), Stamps: stamps}))
 		if err == nil && r.Status == 400 {
