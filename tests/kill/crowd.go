@@ -160,20 +160,20 @@ func (c *crowd) compare() error {
 	return c.ledger.compare(listed, ids)
 }
 
-// activities lists all, page by page.
+// activities lists all, page by page. A page may be shorter than it could be,
+// so only an empty one is the end.
 func (c *crowd) activities() ([]*activity, error) {
-	const limit = 100
 	var all []*activity
-	page := map[string]any{"limit": fmt.Sprint(limit)}
+	page := map[string]any{"limit": "100"}
 	for {
 		var out struct{ Activities []*activity }
 		if err := c.query("list_activities", map[string]any{"organizationId": c.org, "paginationOptions": page}, &out); err != nil {
 			return nil, err
 		}
-		all = append(all, out.Activities...)
-		if len(out.Activities) < limit {
+		if len(out.Activities) == 0 {
 			return all, nil
 		}
+		all = append(all, out.Activities...)
 		page["after"] = all[len(all)-1].ID
 	}
 }
