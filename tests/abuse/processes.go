@@ -36,6 +36,7 @@ var processRows = []row{
 	{id: "I7d", what: "store of another appliance in this one's folder", run: otherStore},
 	{id: "I7e", what: "root.key of another appliance in this one's folder", run: damagedFile(otherRootKey, "journal entry 0:")},
 	{id: "L1", what: "SIGTERM under load: all that was acknowledged is there afterwards", run: terminated},
+	{id: "L1b", what: "SIGTERM twice at once, as timeout(1) and make send it: a clean end, nothing left behind", run: signalledTwice},
 	{id: "L4", what: "line breaks, escapes and 100 KB in paths, headers and ids: the log stays lines", run: logInjection},
 	{id: "L6", what: "second dev on a running folder; second host on a running store", run: secondAppliance},
 	{id: "L7", what: "production enclave off Nitro, with and without flags of the local build", run: productionEnclave},
@@ -321,6 +322,31 @@ func terminated(w *world) (string, error) {
 		return "", fmt.Errorf("%d acknowledged, stopped in %v", count.Load(), took)
 	}
 	return fmt.Sprintf("%d acknowledged, all there; stopped in %v", count.Load(), took.Round(time.Millisecond)), nil
+}
+
+func signalledTwice(w *world) (string, error) {
+	a, err := appliance.Start(w.bin)
+	if err != nil {
+		return "", err
+	}
+	door, err := a.HostDoor()
+	if err != nil {
+		return "", errors.Join(err, a.Stop())
+	}
+	sockets := filepath.Dir(strings.TrimPrefix(door, "unix:"))
+	for range 2 {
+		if err := syscall.Kill(a.PID(appliance.Dev), syscall.SIGTERM); err != nil {
+			return "", err
+		}
+		<-time.After(time.Millisecond) // or the two become one
+	}
+	if err := a.Wait(); err != nil {
+		return "", fmt.Errorf("%w: %s", err, a.Stderr())
+	}
+	if _, err := os.Stat(sockets); !errors.Is(err, os.ErrNotExist) {
+		return "", fmt.Errorf("%s is left behind", sockets)
+	}
+	return "exit status 0, no folder left", nil
 }
 
 func logInjection(w *world) (string, error) {

@@ -6,6 +6,7 @@ import "fmt"
 var scope = []struct{ id, why string }{
 	{"A9", "no message carries an id: one call is in flight on each connection, which the tests of the door hold to; A9h here lies in other ways"},
 	{"A12", "no KMS in this release"},
+	{"B1 (bare LF, obs-fold)", "net/http takes a bare LF for a line's end and unfolds lines; a body has a Content-Length or is refused, and the stamp covers it whole"},
 	{"C10", "WebAuthn stamps are not served in this release; that they are refused is a row above"},
 	{"D5", "the clock of the local platform is the machine's; tests/activity and enclave/internal/nsm have clocks of their own"},
 	{"D6", "as D5: enclave/internal/journal holds time to the last entry's"},

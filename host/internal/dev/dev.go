@@ -33,14 +33,18 @@ type Command struct {
 // startTimeout covers key generation and a slow token. Past it something hangs.
 const startTimeout = 60 * time.Second
 
+// oneSignal is how long signals count as one. A terminal, make and timeout(1)
+// signal the process and its group, and so each process twice.
+const oneSignal = time.Second
+
 // Run starts everything, prints the credentials and waits. It returns nil
 // after SIGINT or SIGTERM, and an error when a child ends by itself. Either
-// way no child and no temporary file is left. A second signal ends dev at
-// once, and its children with it.
+// way no child and no temporary file is left. A second signal, a second
+// later or more, ends dev at once, and its children with it.
 func (c *Command) Run(ctx context.Context) error {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { time.AfterFunc(oneSignal, stop) })
 
 	if err := c.run(ctx, os.Stdout, os.Stderr); err != nil && ctx.Err() == nil {
 		return err
