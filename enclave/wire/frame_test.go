@@ -325,8 +325,11 @@ func FuzzReadFrame(f *testing.F) {
 		raw, _ := hex.DecodeString(strings.ReplaceAll(b.body, " ", ""))
 		f.Add(bodyFrame(raw))
 	}
+	f.Add(golden(f, "do_answer_parted"))
+	f.Add(bytes.Join(bodies(golden(f, "do_answer_parted")), partedHere))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		fuzzBody(t, data) // as a body, since a checksum is hard to guess
+		fuzzParts(t, data)
 		if body, err := reader(bytes.NewReader(data)).next(); err == nil {
 			fuzzBody(t, body)
 		}
@@ -355,6 +358,42 @@ func fuzzBody(t *testing.T, body []byte) {
 	for _, v := range []any{&appendParams{}, &rangeParams{}, &list{}} {
 		if _, params, refused := hostCodec.request(body); refused == nil {
 			_ = hostCodec.decode(params, v)
+		}
+	}
+}
+
+// partedHere ends a body in what the fuzzer makes a stream of bodies of.
+var partedHere = []byte("|parted here|")
+
+// bodies are those of the frames of a stream.
+func bodies(stream []byte) (out [][]byte) {
+	in := reader(bytes.NewReader(stream))
+	for {
+		body, err := in.next()
+		if err != nil {
+			return out
+		}
+		out = append(out, bytes.Clone(body))
+		in.drop()
+	}
+}
+
+// fuzzParts reads an answer that may come in parts. One that is put together
+// must come out again when it is cut into other parts.
+func fuzzParts(t *testing.T, data []byte) {
+	var stream []byte
+	for body := range bytes.SplitSeq(data, partedHere) {
+		stream = append(stream, bodyFrame(body)...)
+	}
+	for _, stream := range [][]byte{data, stream} {
+		c := receiving(stream)
+		body, err := c.answer(true)
+		if err != nil || len(c.long) == 0 {
+			continue
+		}
+		again, err := receiving(parted(t, body, (len(body)+1)/2)).answer(true)
+		if err != nil || !bytes.Equal(body, again) {
+			t.Fatalf("%x became %x, %v", body, again, err)
 		}
 	}
 }

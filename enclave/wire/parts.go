@@ -24,7 +24,7 @@ var (
 	errNoPart     = errors.New("an answer in parts must have one field in each frame, 3 or at its end 4")
 	errPartSize   = fmt.Errorf("a part of an answer must be 1 to %d bytes", maxPart)
 	errBeginsLast = errors.New("an answer begins with its last part")
-	errNoResult1  = errors.New("an answer in parts must be a result")
+	errNotResult  = errors.New("an answer in parts must be a result")
 )
 
 // answer is an encoded answer of a server.
@@ -68,6 +68,7 @@ func (a answer) write(conn net.Conn, l limits) error {
 // writeParts gives a long answer's body to the peer. Each frame has the time of
 // a frame.
 func writeParts(conn net.Conn, body []byte, l limits) error {
+	const bytesHead = 5 // of a byte string of this size
 	frame := new(bytes.Buffer)
 	defer recycle(frame)
 	for len(body) > 0 {
@@ -78,7 +79,7 @@ func writeParts(conn net.Conn, body []byte, l limits) error {
 			head = lastHead
 		}
 		wipe(frame)
-		if err := encodeBody(frame, head, part, len(part)+maxBytesHead); err != nil {
+		if err := encodeBody(frame, head, part, len(part)+bytesHead); err != nil {
 			return err
 		}
 		sealFrame(frame)
@@ -157,8 +158,8 @@ func (c *clientConn) keep(part []byte, last bool) error {
 		c.long = larger
 	}
 	c.long = append(c.long, part...)
-	if last && !bytes.HasPrefix(c.long[1:], resultHead[1:]) {
-		return errNoResult1
+	if last && c.long[1] != resultHead[1] { // two parts are two bytes at least
+		return errNotResult
 	}
 	return nil
 }

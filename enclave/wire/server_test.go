@@ -327,7 +327,7 @@ func TestOtherErrorsBecomeIncidents(t *testing.T) {
 		{"panic with data", func(context.Context, *Request) (*Reply, error) { panic(secret) }, "panic: a []uint8"},
 		{"nothing", func(context.Context, *Request) (*Reply, error) { return nil, nil }, "neither a result nor an error"},
 		{"nil *Error", func(context.Context, *Request) (*Reply, error) { var e *Error; return nil, e }, "incident"},
-		{"answer too large", func(context.Context, *Request) (*Reply, error) { return &Reply{Body: make([]byte, MaxBody)}, nil }, "passes the frame limit"},
+		{"answer too long", func(context.Context, *Request) (*Reply, error) { return &Reply{Body: make([]byte, maxAnswer)}, nil }, "passes the answer limit"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
