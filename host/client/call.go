@@ -19,8 +19,9 @@ import (
 
 const (
 	nonceSize = 32
-	// maxReply is twice what a frame of the enclave's door holds.
-	maxReply = 2 << 20
+	// maxReply is the longest answer that crosses the enclave's door: a list
+	// of some ten thousands of private keys.
+	maxReply = 32 << 20
 	// maxAttempts and firstRetry: a request is sent again after 100 and 200
 	// milliseconds. Longer outages are for the caller to sit out.
 	maxAttempts = 3

@@ -57,6 +57,8 @@ func TestReplyThatTheHostChangedIsRefused(t *testing.T) {
 			r.Code = http.StatusTemporaryRedirect
 		}},
 		{"cut short", client.ReasonInvalid, func(r *httptest.ResponseRecorder) { setBody(r, r.Body.Bytes()[:10]) }},
+		{"as long as can be", client.ReasonInvalid, func(r *httptest.ResponseRecorder) { setBody(r, make([]byte, 32<<20)) }},
+		{"longer", client.ReasonMissing, func(r *httptest.ResponseRecorder) { setBody(r, make([]byte, 32<<20+1)) }},
 		{"nonsense for a proof", client.ReasonInvalid, func(r *httptest.ResponseRecorder) { r.Header().Set(proof.ReplyHeader, "AAAA") }},
 		{"old proof", client.ReasonInvalid, func(r *httptest.ResponseRecorder) {
 			r.Header().Set(proof.ReplyHeader, old.Header().Get(proof.ReplyHeader))

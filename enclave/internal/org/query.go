@@ -178,8 +178,8 @@ const (
 	defaultPage = 10
 	maxPage     = 100
 
-	// maxPageBytes ends a page early, so that it fits a reply through the
-	// door. One activity always fits.
+	// maxPageBytes ends a page early, so that it crosses the door in one
+	// frame. Lists that have no pages cross in parts.
 	maxPageBytes = 640 << 10
 )
 

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -179,6 +180,17 @@ func TestEveryAnswerOfTheEnclaveIsPassedOn(t *testing.T) {
 		if retry := a.header.Get("Retry-After") != ""; retry != (status == 429 || status == 503) {
 			t.Errorf("%d: Retry-After is %v", status, retry)
 		}
+	}
+}
+
+func TestLongAnswerIsPassedOn(t *testing.T) {
+	want := strings.Repeat("0123456789abcdef", 20<<20/16)
+	f := &fake{do: func(context.Context, *wire.Request) (*wire.Reply, error) {
+		return &wire.Reply{Status: 200, Body: []byte(want)}, nil
+	}}
+	a := do(t, "POST", serve(t, f, Config{})+"/public/v1/query/list_private_keys", "{}", nil)
+	if a.status != 200 || a.body != want || a.header.Get("Content-Length") != strconv.Itoa(len(want)) {
+		t.Errorf("status %d, %d bytes", a.status, len(a.body))
 	}
 }
 
