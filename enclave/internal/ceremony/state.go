@@ -34,10 +34,26 @@ func newSealer(p *platform.Platform, m *attestation.Manifest, secret []byte) (*s
 	return seal.New(secret, [attestation.ApplianceSize]byte(m.Appliance), p.Assurance, writer, rand.Reader), nil
 }
 
-// openState opens the journal under the manifest: entry 0 must record it, the
+// openState opens the state, and begins anew as long as it is only that the
+// host went away meanwhile.
+func (a *Appliance) openState(ctx context.Context, m *attestation.Manifest, secret []byte) error {
+	for {
+		err := a.openStateOnce(ctx, m, secret)
+		refusal, ok := errors.AsType[*wire.Error](err)
+		if !ok || refusal.Code != wire.Unavailable || ctx.Err() != nil {
+			return err
+		}
+		a.log.Warn("the host went away while the journal was read", "error", err)
+		if err := pause(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// openStateOnce opens the journal under the manifest: entry 0 must record it, the
 // identity that it names must be the manifest's, and every other entry goes to
 // the service.
-func (a *Appliance) openState(ctx context.Context, m *attestation.Manifest, secret []byte) error {
+func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, secret []byte) error {
 	sealer, err := newSealer(a.platform, m, secret)
 	if err != nil {
 		return err
@@ -104,7 +120,6 @@ func (a *Appliance) replayManifest(e journal.Entry, first *manifestEntry) error 
 // enclave start in any order. An answer that is an error is not waited out: a
 // store that cannot give entry 0 now will not give it later.
 func waitForHost(ctx context.Context, host wire.Host) error {
-	const pause = 25 * time.Millisecond
 	for {
 		_, err := host.ReadRange(ctx, 0, 1)
 		if err == nil {
@@ -113,10 +128,18 @@ func waitForHost(ctx context.Context, host wire.Host) error {
 		if refusal, ok := errors.AsType[*wire.Error](err); ok && refusal.Code != wire.Unavailable {
 			return fmt.Errorf("journal entry 0: reading: %w", err)
 		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(pause):
+		if err := pause(ctx); err != nil {
+			return err
 		}
+	}
+}
+
+// pause is the wait between two questions to a host that is away.
+func pause(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(25 * time.Millisecond):
+		return nil
 	}
 }

@@ -51,7 +51,7 @@ func validExport(in *exportIntent) error {
 	}
 	var err error
 	if in.target, err = export.ParseTarget(in.TargetPublicKey); err != nil {
-		return bad("bad request body: parameters.targetPublicKey: %v", err)
+		return bad("bad request body: parameters.%v", err)
 	}
 	return nil
 }

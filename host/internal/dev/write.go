@@ -15,7 +15,7 @@ func writeDurably(dir, name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(tmp) // gone already when all went well
+	defer func() { _ = os.Remove(tmp) }() // gone already when all went well
 	_, err = f.Write(content)
 	if err == nil {
 		err = f.Sync()

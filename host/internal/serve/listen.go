@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+
+	"github.com/sallyport/sallyport/host/internal/turnkey"
 )
 
 // listen opens the HTTP front, with TLS when there is a certificate.
@@ -26,10 +28,10 @@ func (c *Command) listen(log *slog.Logger) (net.Listener, error) {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if config != nil {
-		return tls.NewListener(front, config), nil
+		return turnkey.Listener(tls.NewListener(front, config)), nil
 	}
 	if tcp, ok := front.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("plain HTTP on an address that others can reach: stamps keep requests from being altered, not from being read", "listen", tcp.String())
 	}
-	return front, nil
+	return turnkey.Listener(front), nil
 }

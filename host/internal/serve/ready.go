@@ -21,7 +21,7 @@ func writeReady(path string, r Ready) error {
 	if err != nil {
 		return err
 	}
-	defer os.Remove(f.Name()) // gone already when all went well
+	defer func() { _ = os.Remove(f.Name()) }() // gone already when all went well
 	_, err = f.Write(append(b, '\n'))
 	if closed := f.Close(); err == nil {
 		err = closed

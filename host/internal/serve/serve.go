@@ -52,7 +52,7 @@ func (c *Command) Validate() error {
 // Run serves until ctx ends or SIGINT or SIGTERM arrives, and then returns nil
 // once requests in flight have their answers. A second signal ends the process
 // at once.
-func (c *Command) Run(ctx context.Context) error {
+func (c *Command) Run(ctx context.Context) (err error) {
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -62,7 +62,7 @@ func (c *Command) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("--store: %w", err)
 	}
-	defer host.Close()
+	defer func() { err = errors.Join(err, host.Close()) }()
 	door, err := wire.Listen(c.Door)
 	if err != nil {
 		return fmt.Errorf("--door: %w", err)
@@ -75,7 +75,7 @@ func (c *Command) Run(ctx context.Context) error {
 	defer front.Close()
 
 	enclave := wire.NewEnclaveClient(c.Enclave)
-	defer enclave.Close()
+	defer func() { _ = enclave.Close() }() // never fails
 	server := turnkey.NewServer(turnkey.New(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight, Log: log}))
 	s := &session{
 		log: log, server: server, front: front,

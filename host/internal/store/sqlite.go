@@ -165,7 +165,7 @@ func (s *statement) query(columns int, each func(row []driver.Value) (done bool,
 	row := make([]driver.Value, columns)
 	for {
 		switch err := rows.Next(row); {
-		case err == io.EOF:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return s.db.judge(err)

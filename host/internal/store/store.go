@@ -54,7 +54,7 @@ type Store struct {
 func Open(dir string) (*Store, error) {
 	s := new(Store)
 	if err := s.open(dir); err != nil {
-		s.Close()
+		_ = s.Close()
 		return nil, fmt.Errorf("opening store %s: %w", dir, err)
 	}
 	return s, nil

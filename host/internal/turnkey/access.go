@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -51,7 +52,8 @@ func (h *Handler) finish(x *exchange) {
 // contain turns a panic into an incident, or cuts the connection when an
 // answer has begun.
 func (h *Handler) contain(x *exchange, p any) {
-	if x.status != 0 || p == http.ErrAbortHandler {
+	err, _ := p.(error)
+	if x.status != 0 || errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
 	}
 	// The value of a panic may quote its input; its type does not.

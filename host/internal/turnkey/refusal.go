@@ -63,3 +63,15 @@ func methodNotAllowed(allow string) *refusal {
 	r.allow = allow
 	return r
 }
+
+// notHTTP is for requests that net/http cannot read and refuses by itself.
+func notHTTP(status int, text string) *refusal {
+	code := wire.InvalidArgument
+	switch {
+	case status == http.StatusNotImplemented:
+		code = wire.Unimplemented
+	case status >= 500:
+		code = wire.Internal
+	}
+	return refuseAs(status, code, text)
+}

@@ -3,6 +3,7 @@ package turnkey
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -146,7 +147,7 @@ func raw(t *testing.T, url, request string) (res *http.Response, body string, cl
 	}
 	if res.Close {
 		_, err = r.ReadByte()
-		closed = err == io.EOF
+		closed = errors.Is(err, io.EOF)
 	}
 	return res, string(b), closed
 }
@@ -161,19 +162,41 @@ func TestAmbiguousFramingIsRefusedAndTheConnectionClosed(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			f := &fake{}
 			res, body, closed := raw(t, serve(t, f, Config{}), "POST "+whoami+" HTTP/1.1\r\nHost: x\r\n"+tt.headers+"\r\n"+tt.body)
-			if res.StatusCode != 400 || !closed || len(f.requests()) != 0 {
-				t.Errorf("status %d, closed %v, %d crossed: %s", res.StatusCode, closed, len(f.requests()), body)
+			if !closed || len(f.requests()) != 0 {
+				t.Errorf("closed %v, %d crossed: %s", closed, len(f.requests()), body)
 			}
+			wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 400, 3)
 		})
 	}
 }
 
 func TestHugeHeadersAreRefused(t *testing.T) {
 	f := &fake{}
-	res, _, closed := raw(t, serve(t, f, Config{}),
+	res, body, closed := raw(t, serve(t, f, Config{}),
 		"POST "+whoami+" HTTP/1.1\r\nHost: x\r\nX-Stamp: "+strings.Repeat("a", 100<<10)+"\r\n\r\n")
-	if res.StatusCode != 431 || !closed || len(f.requests()) != 0 {
-		t.Errorf("status %d, closed %v", res.StatusCode, closed)
+	if !closed || len(f.requests()) != 0 {
+		t.Errorf("closed %v, %d crossed", closed, len(f.requests()))
+	}
+	wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 431, 3)
+}
+
+func TestWhatIsNotHTTPIsRefusedInJSON(t *testing.T) {
+	for name, tt := range map[string]struct {
+		request string
+		status  int
+	}{
+		"no version":            {"POST " + whoami + "\r\n\r\n", 400},
+		"space in a name":       {"POST " + whoami + " HTTP/1.1\r\nHost: x\r\nContent-Length : 4\r\n\r\nabcd", 400},
+		"no host":               {"POST " + whoami + " HTTP/1.1\r\n\r\n", 400},
+		"unknown expectation":   {"POST " + whoami + " HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 0\r\n\r\n", 417},
+		"version of the future": {"POST " + whoami + " HTTP/3.0\r\nHost: x\r\n\r\n", 505},
+	} {
+		t.Run(name, func(t *testing.T) {
+			res, body, _ := raw(t, serve(t, &fake{}, Config{}), tt.request)
+			if res.StatusCode != tt.status || res.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(body, `{"code":`) {
+				t.Errorf("status %d, %s: %s", res.StatusCode, res.Header.Get("Content-Type"), body)
+			}
+		})
 	}
 }
 

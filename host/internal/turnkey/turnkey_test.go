@@ -61,6 +61,7 @@ func serve(t *testing.T, f *fake, c Config) string {
 func serveUntil(t *testing.T, f *fake, c Config, tune ...func(*http.Server)) (string, func()) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(nil)
+	s.Listener = Listener(s.Listener)
 	s.Config = NewServer(New(f, c))
 	for _, change := range tune {
 		change(s.Config)
