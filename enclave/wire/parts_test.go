@@ -237,7 +237,7 @@ func TestPartsBeyondTheLimitAreRefused(t *testing.T) {
 		if size == maxAnswer && (err != nil || !bytes.Equal(got, body[:size])) {
 			t.Errorf("%d bytes: %v", size, err)
 		}
-		if size > maxAnswer && err != errTooLong {
+		if size > maxAnswer && !errors.Is(err, errTooLong) {
 			t.Errorf("%d bytes: %v, want %v", size, err, errTooLong)
 		}
 		if cap(c.long) > maxAnswer {
@@ -250,7 +250,7 @@ func TestPartsBeyondTheLimitAreRefused(t *testing.T) {
 func TestEndlessPartsAreRefused(t *testing.T) {
 	one := part(t, partHead, bytes.Repeat([]byte{0xa1}, maxPart))
 	c := &clientConn{in: reader(&repeating{frame: one})}
-	if _, err := c.answer(true); err != errTooLong || len(c.long) > maxAnswer {
+	if _, err := c.answer(true); !errors.Is(err, errTooLong) || len(c.long) > maxAnswer {
 		t.Errorf("%v after %d bytes", err, len(c.long))
 	}
 }
@@ -271,7 +271,7 @@ func TestBufferOfPartsGrowsWithTheBytesThatCame(t *testing.T) {
 	stream := parted(t, make([]byte, 8*maxPart), maxPart)
 	for n := 1; n < 8; n++ {
 		c := receiving(stream[:n*len(stream)/8])
-		if _, err := c.answer(true); err != io.ErrUnexpectedEOF {
+		if _, err := c.answer(true); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("error is %v", err)
 		}
 		if cap(c.long) > 2*len(c.long) {
@@ -385,7 +385,7 @@ func TestCancellingBetweenPartsClosesTheConnection(t *testing.T) {
 		if _, err := c.Do(ctx, whoami()); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		if err := <-closed; err != io.EOF || len(p.idle) != 0 {
+		if err := <-closed; !errors.Is(err, io.EOF) || len(p.idle) != 0 {
 			t.Errorf("the server saw %v, %d connections are idle", err, len(p.idle))
 		}
 	})
