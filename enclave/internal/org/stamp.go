@@ -9,6 +9,7 @@ import (
 	"encoding/hex"
 	"math/big"
 
+	"filippo.io/nistec"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	secpecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
@@ -83,8 +84,12 @@ func parseCredentialKey(curve keyCurve, s string) (credentialKey, bool) {
 func (k credentialKey) parse() (publicKey, bool) {
 	switch k.curve {
 	case curveP256:
-		x, y := elliptic.UnmarshalCompressed(elliptic.P256(), k.key[:])
-		return publicKey{p256: &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}}, x != nil
+		point, err := nistec.NewP256Point().SetBytes(k.key[:])
+		if err != nil {
+			return publicKey{}, false
+		}
+		pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point.Bytes())
+		return publicKey{p256: pub}, err == nil
 	case curveSecp256k1:
 		pub, err := secp256k1.ParsePubKey(k.key[:])
 		return publicKey{secp: pub}, err == nil
