@@ -10,7 +10,8 @@ import (
 	"slices"
 
 	"golang.org/x/crypto/blake2b"
-	"golang.org/x/crypto/ripemd160" //nolint:staticcheck // Bitcoin's addresses are made with it
+	//lint:ignore SA1019 Bitcoin's addresses are made with it
+	"golang.org/x/crypto/ripemd160"
 )
 
 // AddressFormat says how an address is made.

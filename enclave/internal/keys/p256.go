@@ -56,7 +56,8 @@ func signP256(raw []byte, digest *[32]byte) (Signature, error) {
 	if err != nil {
 		return Signature{}, errors.New("keys: internal error: P-256 private key out of range")
 	}
-	defer func() { clear(priv.D.Bits()) }() //nolint:staticcheck // only to wipe it
+	//lint:ignore SA1019 nothing else reaches the library's copy to wipe it
+	defer func() { clear(priv.D.Bits()) }()
 	der, err := priv.Sign(nil, digest[:], crypto.SHA256)
 	if err != nil {
 		return Signature{}, errors.New("keys: internal error: P-256 signing")

@@ -22,7 +22,7 @@ var canary = []byte("CANARY-canary-CANARY-canary-1234")
 
 // leaks reports whether out shows the canary in any usual form.
 func leaks(out string) bool {
-	decimal := strings.Trim(fmt.Sprint(canary[:4]), "[]")
+	decimal := strings.Trim(fmt.Sprintf("%d", canary[:4]), "[]")
 	for _, form := range []string{
 		string(canary[:6]), hex.EncodeToString(canary[:4]), decimal, strings.ReplaceAll(decimal, " ", ", "),
 		"0x43, 0x41, 0x4e", "Q0FOQVJZ", "1000011 1000001",

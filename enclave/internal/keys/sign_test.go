@@ -8,10 +8,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"math/big"
 	"strings"
 	"testing"
 
+	"filippo.io/nistec"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	decred "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 )
@@ -106,16 +108,29 @@ func verify(t *testing.T, c Curve, public, message []byte, sig Signature) {
 		key, _, err := decred.RecoverCompact(compact, message)
 		ok = err == nil && bytes.Equal(key.SerializeCompressed(), public)
 	case P256:
-		x, y := elliptic.UnmarshalCompressed(elliptic.P256(), public)
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point(t, public).Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
 		r, s := new(big.Int).SetBytes(sig.R[:]), new(big.Int).SetBytes(sig.S[:])
 		half := new(big.Int).Rsh(elliptic.P256().Params().N, 1)
-		ok = ecdsa.Verify(&ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}, message, r, s) && s.Cmp(half) <= 0
+		ok = ecdsa.Verify(key, message, r, s) && s.Cmp(half) <= 0
 	case Ed25519:
 		ok = ed25519.Verify(public, message, append(sig.R[:], sig.S[:]...)) && sig.V == 0
 	}
 	if !ok {
 		t.Errorf("%v: signature over %x does not verify", c, message)
 	}
+}
+
+// point reads a compressed point of P-256.
+func point(t *testing.T, compressed []byte) *nistec.P256Point {
+	t.Helper()
+	p, err := nistec.NewP256Point().SetBytes(compressed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
 }
 
 func TestSignaturesVerifyElsewhere(t *testing.T) {
@@ -144,7 +159,7 @@ func TestSignaturesVerifyElsewhere(t *testing.T) {
 
 // The recovery id of P-256 names the key: recompute Q = (sR - eG)/r.
 func TestP256RecoveryIdNamesTheKey(t *testing.T) {
-	curve := elliptic.P256()
+	n := elliptic.P256().Params().N
 	for range 20 {
 		key, public := generate(t, P256)
 		digest := make([]byte, 32)
@@ -153,15 +168,15 @@ func TestP256RecoveryIdNamesTheKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		rx, ry := elliptic.UnmarshalCompressed(curve, append([]byte{2 + sig.V}, sig.R[:]...))
-		n := curve.Params().N
 		rInverse := new(big.Int).ModInverse(new(big.Int).SetBytes(sig.R[:]), n)
-		sx, sy := curve.ScalarMult(rx, ry, sig.S[:])
 		minusE := new(big.Int).Neg(new(big.Int).SetBytes(digest))
-		ex, ey := curve.ScalarBaseMult(minusE.Mod(minusE, n).Bytes())
-		x, y := curve.Add(sx, sy, ex, ey)
-		x, y = curve.ScalarMult(x, y, rInverse.Bytes())
-		if got := elliptic.MarshalCompressed(curve, x, y); !bytes.Equal(got, public) {
+		minusE.Mod(minusE, n)
+		q := point(t, append([]byte{2 + sig.V}, sig.R[:]...))
+		_, sErr := q.ScalarMult(q, sig.S[:])
+		e, eErr := nistec.NewP256Point().ScalarBaseMult(minusE.FillBytes(make([]byte, Size)))
+		q.Add(q, e)
+		_, rErr := q.ScalarMult(q, rInverse.FillBytes(make([]byte, Size)))
+		if got := q.BytesCompressed(); errors.Join(sErr, eErr, rErr) != nil || !bytes.Equal(got, public) {
 			t.Fatalf("recovered %x, want %x", got, public)
 		}
 	}
@@ -190,7 +205,7 @@ func TestP256SignaturesAreCheckedBeforeTheyLeave(t *testing.T) {
 		"key":    second(recoveryP256(other.Expose(), &digest, &sig.R, &sInverse)),
 		"zero":   second(recoveryP256(key.Expose(), &digest, &sig.R, new([32]byte))),
 	} {
-		if err != errP256 {
+		if !errors.Is(err, errP256) {
 			t.Errorf("changed %s: got %v", name, err)
 		}
 	}
