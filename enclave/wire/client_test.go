@@ -328,7 +328,7 @@ func TestCancellingACallCancelsItOnTheServer(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || !errors.Is(err, &Error{Code: Unavailable}) {
 			t.Errorf("got %v", err)
 		}
-		if err := <-stopped; err != context.Canceled {
+		if err := <-stopped; !errors.Is(err, context.Canceled) {
 			t.Errorf("the handler's context ended with %v", err)
 		}
 		if len(c.pool.idle) != 0 {

@@ -140,7 +140,7 @@ func (f *frameReader) more() ([]byte, error) {
 		return nil, err
 	}
 	body, err := f.next()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
 	return body, err
@@ -180,7 +180,7 @@ func (f *frameReader) fill(need int) error {
 		case err == nil:
 			return io.ErrNoProgress
 		case f.w == 0 && f.wait(err):
-		case f.w > 0 && err == io.EOF:
+		case f.w > 0 && errors.Is(err, io.EOF):
 			return io.ErrUnexpectedEOF
 		default:
 			return err

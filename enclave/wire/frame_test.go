@@ -147,7 +147,7 @@ func TestA7FramesDoNotDependOnHowTheBytesArrive(t *testing.T) {
 				}
 				in.drop()
 			}
-			if _, err := in.next(); err != io.EOF {
+			if _, err := in.next(); !errors.Is(err, io.EOF) {
 				t.Fatalf("after the last frame: %v, want EOF", err)
 			}
 		})
@@ -163,7 +163,7 @@ func TestA6TruncatedFrameIsRefusedAtEveryOffset(t *testing.T) {
 		if n == 0 {
 			want = io.EOF
 		}
-		if err != want {
+		if !errors.Is(err, want) {
 			t.Errorf("%d of %d bytes: %v, want %v", n, len(frame), err, want)
 		}
 	}
@@ -224,7 +224,7 @@ func TestA4BufferGrowsWithTheBytesThatCame(t *testing.T) {
 	frame := bodyFrame(make([]byte, MaxBody))
 	for _, sent := range []int{5, 5000, 100_000, 500_000} {
 		in := reader(bytes.NewReader(frame[:sent]))
-		if _, err := in.next(); err != io.ErrUnexpectedEOF {
+		if _, err := in.next(); !errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Fatalf("error is %v", err)
 		}
 		if most := max(baseBuffer, 2*sent); len(in.buf) > most {

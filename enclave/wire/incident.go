@@ -16,7 +16,7 @@ import (
 // the other side is told.
 func outward(ctx context.Context, log *slog.Logger, m method, err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok && e != nil {
-		if error(e) != err {
+		if _, bare := err.(*Error); !bare {
 			log.Warn("call failed", "method", m.String(), "cause", err)
 		}
 		return e.fit()

@@ -265,7 +265,7 @@ func TestHangingUpCancelsTheCall(t *testing.T) {
 		<-started
 		begin := time.Now()
 		_ = conn.Close()
-		if err := <-stopped; err != context.Canceled {
+		if err := <-stopped; !errors.Is(err, context.Canceled) {
 			t.Errorf("context ended with %v", err)
 		}
 		if took := time.Since(begin); took > doorLimits().watch {
@@ -509,7 +509,7 @@ func TestHangingUpCancelsTheCallOverASocket(t *testing.T) {
 	if _, err := c.Do(ctx, whoami()); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
-	if err := <-stopped; err != context.Canceled {
+	if err := <-stopped; !errors.Is(err, context.Canceled) {
 		t.Errorf("the handler's context ended with %v", err)
 	}
 }

@@ -120,7 +120,7 @@ func TestA10ConnectionOfAnotherCIDIsRefused(t *testing.T) {
 	}()
 	for _, stranger := range []uint32{2, 4, 16, cidAny} {
 		conn := f.arrive(stranger)
-		if _, err := conn.Read(make([]byte, 1)); err != io.EOF {
+		if _, err := conn.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 			t.Errorf("CID %d: %v, want the connection closed", stranger, err)
 		}
 	}
