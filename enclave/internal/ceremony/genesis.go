@@ -99,7 +99,7 @@ func writeFirst(ctx context.Context, p *platform.Platform, sealer *seal.Sealer, 
 	if err != nil {
 		return err
 	}
-	defer j.Close()
+	defer func() { _ = j.Close() }() // never fails
 	t, err := j.Propose(entryManifest, func(uint64, int64) ([]byte, error) { return encMode.Marshal(first) })
 	if err != nil {
 		return err

@@ -108,7 +108,7 @@ func TestFailedBodyLeavesNoEntry(t *testing.T) {
 	j := mustOpen(t, s)
 	tickets := mustAppend(t, j, 1)
 	refused := errors.New("refused")
-	if _, err := j.Propose(1, func(uint64, int64) ([]byte, error) { return nil, refused }); err != refused {
+	if _, err := j.Propose(1, func(uint64, int64) ([]byte, error) { return nil, refused }); !errors.Is(err, refused) {
 		t.Errorf("got %v, want the body's own error", err)
 	}
 	func() {
@@ -206,7 +206,7 @@ func TestCancelledWaiterLeavesItsEntry(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		for range 2 {
-			if err := <-results; err != context.Canceled {
+			if err := <-results; !errors.Is(err, context.Canceled) {
 				t.Errorf("got %v, want context.Canceled", err)
 			}
 		}
@@ -237,13 +237,13 @@ func TestCloseFailsThoseWhoWait(t *testing.T) {
 		go func() { waited <- j.Wait(t.Context(), ticket) }()
 		synctest.Wait()
 		j.Close()
-		if err := <-waited; err != ErrClosed {
+		if err := <-waited; !errors.Is(err, ErrClosed) {
 			t.Errorf("Wait gives %v, want ErrClosed", err)
 		}
-		if _, err := j.Propose(1, body("late")); err != ErrClosed {
+		if _, err := j.Propose(1, body("late")); !errors.Is(err, ErrClosed) {
 			t.Errorf("Propose gives %v, want ErrClosed", err)
 		}
-		if err := j.Barrier(t.Context()); err != ErrClosed {
+		if err := j.Barrier(t.Context()); !errors.Is(err, ErrClosed) {
 			t.Errorf("Barrier gives %v, want ErrClosed", err)
 		}
 		j.Close() // again is harmless

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -46,7 +45,7 @@ func (f *file) Exchange(request, reply []byte) (int, error) {
 	raw.requestAddress, raw.replyAddress = at(request), at(reply)
 	_, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(f.fd), ioctlRaw, uintptr(unsafe.Pointer(raw)))
 	if errno != 0 {
-		return 0, fmt.Errorf("asking the device: %w", syscall.Errno(errno))
+		return 0, fmt.Errorf("asking the device: %w", errno)
 	}
 	if raw.replyLength > uint64(len(reply)) {
 		return 0, fmt.Errorf("the device claims a reply of %d bytes", raw.replyLength)

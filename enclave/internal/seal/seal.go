@@ -88,7 +88,7 @@ func New(root []byte, appliance [16]byte, assurance platform.Assurance, writer [
 }
 
 // Format keeps the root key out of every way to print a Sealer.
-func (s *Sealer) Format(f fmt.State, _ rune) { io.WriteString(f, "seal.Sealer(hidden)") }
+func (s *Sealer) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "seal.Sealer(hidden)") }
 
 // Seal encrypts plaintext as the named object. The result is never longer than
 // the plaintext by more than [Overhead] bytes.

@@ -152,7 +152,7 @@ func writeNew(path, kind string, der []byte, mode fs.FileMode) error {
 	if err != nil {
 		return fmt.Errorf("simulator: creating %s: %w", path, err)
 	}
-	defer os.Remove(temp.Name())
+	defer func() { _ = os.Remove(temp.Name()) }() // at worst a file of another name stays
 	err = errors.Join(temp.Chmod(mode), pem.Encode(temp, &pem.Block{Type: kind, Bytes: der}), temp.Sync(), temp.Close())
 	if err != nil {
 		return fmt.Errorf("simulator: writing %s: %w", path, err)
