@@ -84,7 +84,7 @@ func verify(doc []byte, t Trust, e Expect, at func(*payload, *chain) (time.Time,
 	if err != nil {
 		return nil, err
 	}
-	if err := t.trust.verify(cose, c, when); err != nil {
+	if err := t.verify(cose, c, when); err != nil {
 		return nil, err
 	}
 	if err := t.checkMeasurements(p); err != nil {

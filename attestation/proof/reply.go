@@ -19,9 +19,10 @@ const (
 )
 
 const (
-	// MinNonce and MaxNonce bound a client's nonce, in bytes: below 16 two
-	// clients might choose the same one, above 64 there is nothing to gain.
+	// MinNonce is the least length of a client's nonce, in bytes: below it two
+	// clients might choose the same one.
 	MinNonce = 16
+	// MaxNonce is the greatest one: above it there is nothing to gain.
 	MaxNonce = 64
 
 	replyLabel = "sallyport reply proof v1"

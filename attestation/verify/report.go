@@ -154,11 +154,11 @@ func (f failure) writeJSON(w io.Writer) { _ = writeJSON(w, f) }
 func (f failure) writeText(w io.Writer) {
 	switch {
 	case f.Reason == "usage":
-		fmt.Fprintf(w, "sallyport-verify: %s\n", f.Message)
+		_, _ = fmt.Fprintf(w, "sallyport-verify: %s\n", f.Message)
 	case f.Cause != "":
-		fmt.Fprintf(w, "REFUSED (%s: %s): %s\n", f.Reason, f.Cause, f.Message)
+		_, _ = fmt.Fprintf(w, "REFUSED (%s: %s): %s\n", f.Reason, f.Cause, f.Message)
 	default:
-		fmt.Fprintf(w, "REFUSED (%s): %s\n", f.Reason, f.Message)
+		_, _ = fmt.Fprintf(w, "REFUSED (%s): %s\n", f.Reason, f.Message)
 	}
 }
 
