@@ -26,7 +26,7 @@ type uri struct {
 func parseURI(text string) (*uri, error) {
 	rest, ok := strings.CutPrefix(text, "pkcs11:")
 	if !ok {
-		return nil, errors.New("pkcs11: URI: must begin with pkcs11:")
+		return nil, errors.New(`pkcs11: URI: must begin with "pkcs11:"`)
 	}
 	path, query, _ := strings.Cut(rest, "?")
 	u := &uri{object: DefaultObject}

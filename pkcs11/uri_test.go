@@ -62,8 +62,8 @@ func TestURIsAreRead(t *testing.T) {
 func TestURIsWithoutAMeaningAreRefused(t *testing.T) {
 	const q = "?module-path=" + softHSM + "&pin-source=env:PIN"
 	for text, want := range map[string]string{
-		"":                                "must begin with pkcs11:",
-		"PKCS11:token=a" + q:              "must begin with pkcs11:",
+		"":                                `must begin with "pkcs11:"`,
+		"PKCS11:token=a" + q:              `must begin with "pkcs11:"`,
 		"pkcs11:" + q:                     "must name a token by token or serial",
 		"pkcs11:model=a" + q:              "must name a token by token or serial",
 		"pkcs11:token=a;slot-id=1" + q:    "slots select nothing",
