@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"testing"
 
+	"filippo.io/nistec"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	secpecdsa "github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
@@ -80,8 +81,14 @@ func TestSignaturesVerifyOnEveryCurve(t *testing.T) {
 	t.Run("P-256", func(t *testing.T) {
 		k := w.getKey(w.newPrivateKey("b", "CURVE_P256"))
 		sig := w.sign(k.PrivateKeyID, hex.EncodeToString(digest[:]), "HEXADECIMAL", "NO_OP")
-		x, y := elliptic.UnmarshalCompressed(elliptic.P256(), unhex(t, k.PublicKey))
-		pub := &ecdsa.PublicKey{Curve: elliptic.P256(), X: x, Y: y}
+		point, err := nistec.NewP256Point().SetBytes(unhex(t, k.PublicKey))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pub, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), point.Bytes())
+		if err != nil {
+			t.Fatal(err)
+		}
 		if !ecdsa.Verify(pub, digest[:], new(big.Int).SetBytes(unhex(t, sig.R)), new(big.Int).SetBytes(unhex(t, sig.S))) {
 			t.Error("does not verify")
 		}

@@ -61,17 +61,16 @@ func shaped(where string, v any, shape string) error {
 		}
 		shape = other
 	}
-	ok := true
+	var ok bool
 	switch shape {
-	case "string", "uuid", "decimal":
-		var s string
-		s, ok = v.(string)
-		switch {
-		case shape == "uuid":
-			ok = ok && len(s) == 36 && s[14] == '8'
-		case shape == "decimal":
-			ok = ok && s != "" && strings.Trim(s, "0123456789") == ""
-		}
+	case "string":
+		_, ok = v.(string)
+	case "uuid":
+		s, _ := v.(string)
+		ok = len(s) == 36 && s[14] == '8'
+	case "decimal":
+		s, _ := v.(string)
+		ok = s != "" && strings.Trim(s, "0123456789") == ""
 	case "bool":
 		_, ok = v.(bool)
 	case "number":
