@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/ecdh"
-	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"encoding/hex"
@@ -231,8 +230,8 @@ func otherExpectations(w *world) (string, error) {
 }
 
 // elsewhere makes the manifest and document of another enclave under the same
-// root, and the key that its proofs are signed by.
-func (w *world) elsewhere(change func(*attestation.Manifest)) (manifest, document, keys []byte, signer *ecdsa.PrivateKey, f *forge) {
+// root, and the keys in it.
+func (w *world) elsewhere(change func(*attestation.Manifest)) (manifest, document, keys []byte, f *forge) {
 	f = w.forge()
 	m, err := attestation.ParseManifest(w.manifest)
 	if err != nil {
@@ -240,17 +239,17 @@ func (w *world) elsewhere(change func(*attestation.Manifest)) (manifest, documen
 	}
 	change(m)
 	manifest = m.Encode()
-	signer = at.NewKey(quietTB{}, elliptic.P256())
+	signer := at.NewKey(quietTB{}, elliptic.P256())
 	public, err := signer.PublicKey.Bytes()
 	if err != nil {
 		panic(err.Error())
 	}
 	keys = append(bytes.Clone(f.keys[:65]), public...)
-	return manifest, f.pki.Sign(at.Boot(keys, attestation.Hash(manifest))), keys, signer, f
+	return manifest, f.pki.Sign(at.Boot(keys, attestation.Hash(manifest))), keys, f
 }
 
 func splicedAttestation(w *world) (string, error) {
-	manifest, document, _, _, f := w.elsewhere(func(*attestation.Manifest) {})
+	manifest, document, _, f := w.elsewhere(func(*attestation.Manifest) {})
 	o := w.outer()
 	o.Manifest, o.AttestationDocument, o.FreshAttestation = manifest, document, nil
 	b, err := o.Encode()
@@ -276,7 +275,7 @@ func splicedProof(w *world) (string, error) {
 
 func splicedFresh(w *world) (string, error) {
 	root, paths := attestation.ChallengeTree([][]byte{w.export.nonce})
-	_, _, keys, _, f := w.elsewhere(func(*attestation.Manifest) {})
+	_, _, keys, f := w.elsewhere(func(*attestation.Manifest) {})
 	foreign := f.pki.Sign(at.Challenge(keys, attestation.Hash(w.manifest), root))
 	theirs, err := bundle.Parse(w.theirs.bundle)
 	if err != nil {

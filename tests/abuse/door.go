@@ -129,21 +129,6 @@ func (c *doorConn) ends(within time.Duration) error {
 	return nil
 }
 
-// usable wants a status over the same connection.
-func (c *doorConn) usable() error {
-	if _, err := c.Write(call(callStatus, fields{})); err != nil {
-		return err
-	}
-	a, err := c.receive()
-	if err != nil {
-		return err
-	}
-	if a.Error != nil {
-		return fmt.Errorf("status is refused: %s", a.Error.Message)
-	}
-	return nil
-}
-
 // A doorCase is bytes to send, and the refusal that must come.
 type doorCase struct {
 	path   string

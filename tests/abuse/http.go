@@ -28,12 +28,12 @@ const whoami = appliance.Query + "whoami"
 
 // httpRows are block B: the front, where clients are the attackers.
 var httpRows = []row{
-	{id: "B1", what: "Content-Length and Transfer-Encoding together", run: rawRefused("POST", "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "4\r\nabcd\r\n0\r\n\r\n")},
-	{id: "B1b", what: "two different Content-Lengths", run: rawRefused("POST", "Content-Length: 4\r\nContent-Length: 5\r\n", "abcde")},
+	{id: "B1", what: "Content-Length and Transfer-Encoding together", run: rawRefused("Content-Length: 4\r\nTransfer-Encoding: chunked\r\n", "4\r\nabcd\r\n0\r\n\r\n")},
+	{id: "B1b", what: "two different Content-Lengths", run: rawRefused("Content-Length: 4\r\nContent-Length: 5\r\n", "abcde")},
 	{id: "B1c", what: "Content-Length that is negative, signed, hexadecimal, a list", run: lengths},
-	{id: "B1d", what: "chunked body alone", run: rawRefused("POST", "Transfer-Encoding: chunked\r\n", "4\r\nabcd\r\n0\r\n\r\n")},
+	{id: "B1d", what: "chunked body alone", run: rawRefused("Transfer-Encoding: chunked\r\n", "4\r\nabcd\r\n0\r\n\r\n")},
 	{id: "B1e", what: "stamp folded over two lines", run: foldedStamp},
-	{id: "B1f", what: "header name with a space before its colon", run: rawRefused("POST", "Content-Length : 4\r\n", "abcd")},
+	{id: "B1f", what: "header name with a space before its colon", run: rawRefused("Content-Length : 4\r\n", "abcd")},
 	{id: "B1g", what: "second request hidden behind a body", run: hiddenRequest},
 	{id: "B2", what: "gzip bomb, and every other Content-Encoding", run: encodings},
 	{id: "B3", what: "two X-Stamp headers", run: twoStamps},
@@ -98,9 +98,9 @@ func request(method, path, headers, body string) []byte {
 
 // rawRefused wants a 400 and the end of the connection: what follows cannot be
 // told apart from what came before.
-func rawRefused(method, headers, body string) func(*world) (string, error) {
+func rawRefused(headers, body string) func(*world) (string, error) {
 	return func(w *world) (string, error) {
-		r, ended, err := w.raw(request(method, whoami, headers, body))
+		r, ended, err := w.raw(request("POST", whoami, headers, body))
 		if err != nil {
 			return "", err
 		}
@@ -176,6 +176,7 @@ func hiddenRequest(w *world) (string, error) {
 			return "", err
 		}
 		b, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
 		if err != nil || res.StatusCode != want {
 			return "", fmt.Errorf("want %d, got %d %s, %w", want, res.StatusCode, b, err)
 		}

@@ -65,10 +65,10 @@ func (t *team) post(by int, path string, body []byte, want string) (*activity, e
 	return a, nil
 }
 
-// pending submits a key creation that has to wait.
-func (t *team) pending(by int) ([]byte, *activity, error) {
+// pending has the first user submit a key creation that has to wait.
+func (t *team) pending() ([]byte, *activity, error) {
 	body := t.body(typeCreate, keyParameters("CURVE_P256"))
-	a, err := t.post(by, createPath, body, waiting)
+	a, err := t.post(0, createPath, body, waiting)
 	return body, a, err
 }
 
@@ -77,7 +77,7 @@ func (t *team) approve(fingerprint string) []byte {
 }
 
 func oneVoice(w *world) (string, error) {
-	body, a, err := w.board.pending(0)
+	body, a, err := w.board.pending()
 	if err != nil {
 		return "", err
 	}
@@ -117,7 +117,7 @@ func twoKeysOneVoice(w *world) (string, error) {
 	if err := t.done("update_root_quorum", typeQuorum, object{"threshold": 2, "userIds": []string{t.users[0].UserID, t.users[1].UserID}}, "updateRootQuorumResult", &out); err != nil {
 		return "", err
 	}
-	body, a, err := t.pending(0)
+	body, a, err := t.pending()
 	if err != nil {
 		return "", err
 	}
@@ -138,11 +138,11 @@ func twoKeysOneVoice(w *world) (string, error) {
 // repointedApproval: the host has an approval of one activity and wants it to
 // count for another.
 func repointedApproval(w *world) (string, error) {
-	_, first, err := w.board.pending(0)
+	_, first, err := w.board.pending()
 	if err != nil {
 		return "", err
 	}
-	_, second, err := w.board.pending(0)
+	_, second, err := w.board.pending()
 	if err != nil {
 		return "", err
 	}
@@ -170,7 +170,7 @@ func repointedApproval(w *world) (string, error) {
 }
 
 func strangeApproval(w *world) (string, error) {
-	_, a, err := w.board.pending(0)
+	_, a, err := w.board.pending()
 	if err != nil {
 		return "", err
 	}
@@ -202,17 +202,7 @@ func badFingerprints(w *world) (string, error) {
 	})
 }
 
-// quorum submits a change of the root quorum that one voice is enough for.
-func (t *team) setQuorum(threshold int, members ...int) error {
-	var ids []string
-	for _, m := range members {
-		ids = append(ids, t.users[m].UserID)
-	}
-	var out object
-	return t.done("update_root_quorum", typeQuorum, object{"threshold": threshold, "userIds": ids}, "updateRootQuorumResult", &out)
-}
-
-// change makes a change of the quorum that two members of the board approve.
+// changeQuorum makes a change of the quorum that two members of the board approve.
 func (t *team) changeQuorum(by, with int, parameters object) error {
 	body := t.body(typeQuorum, parameters)
 	a, err := t.post(by, quorumPath, body, waiting)
@@ -228,7 +218,7 @@ func removedApprover(w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, a, err := t.pending(0)
+	_, a, err := t.pending()
 	if err != nil {
 		return "", err
 	}
@@ -251,7 +241,7 @@ func raisedQuorum(w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	_, a, err := t.pending(0)
+	_, a, err := t.pending()
 	if err != nil {
 		return "", err
 	}
@@ -349,7 +339,7 @@ func sameName(w *world) (string, error) {
 }
 
 func lateVotes(w *world) (string, error) {
-	_, a, err := w.board.pending(0)
+	_, a, err := w.board.pending()
 	if err != nil {
 		return "", err
 	}
@@ -430,8 +420,7 @@ func waitingResult(w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	a, err = w.board.post(1, approvePath, w.board.approve(a.Fingerprint), completed)
-	if err != nil {
+	if _, err := w.board.post(1, approvePath, w.board.approve(a.Fingerprint), completed); err != nil {
 		return "", err
 	}
 	var keys struct {
