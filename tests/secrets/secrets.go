@@ -34,13 +34,23 @@ func (s Secret) forms() []form {
 	b := s.Bytes
 	half := len(b) / 2
 	list := []form{
-		{"raw", b}, {"first half", b[:half]}, {"second half", b[half:]}, {"reversed", reversed(b)},
-		{"hex", hexOf(b)}, {"hex of the first half", hexOf(b[:half])}, {"hex of the second half", hexOf(b[half:])},
-		{"HEX", bytes.ToUpper(hexOf(b))}, {"HEX of the first half", bytes.ToUpper(hexOf(b[:half]))},
-		{"hex with spaces", fmt.Appendf(nil, "% x", b)}, {"hex with colons", bytes.ReplaceAll(fmt.Appendf(nil, "% x", b), []byte(" "), []byte(":"))},
-		{"a Go slice", []byte(strings.Trim(fmt.Sprint(b), "[]"))}, {"a JSON array", []byte(strings.ReplaceAll(strings.Trim(fmt.Sprint(b), "[]"), " ", ","))},
-		{"a number", []byte(new(big.Int).SetBytes(b).String())}, {"quoted", []byte(strings.Trim(strconv.Quote(string(b)), `"`))},
-		{"hex of the hex", hexOf(hexOf(b))}, {"base64 of the hex", trimmed(base64.StdEncoding, hexOf(b), 0)},
+		{"raw", b},
+		{"first half", b[:half]},
+		{"second half", b[half:]},
+		{"reversed", reversed(b)},
+		{"hex", hexOf(b)},
+		{"hex of the first half", hexOf(b[:half])},
+		{"hex of the second half", hexOf(b[half:])},
+		{"HEX", bytes.ToUpper(hexOf(b))},
+		{"HEX of the first half", bytes.ToUpper(hexOf(b[:half]))},
+		{"hex with spaces", fmt.Appendf(nil, "% x", b)},
+		{"hex with colons", bytes.ReplaceAll(fmt.Appendf(nil, "% x", b), []byte(" "), []byte(":"))},
+		{"a Go slice", []byte(strings.Trim(fmt.Sprintf("%d", b), "[]"))},
+		{"a JSON array", []byte(strings.ReplaceAll(strings.Trim(fmt.Sprintf("%d", b), "[]"), " ", ","))},
+		{"a number", []byte(new(big.Int).SetBytes(b).String())},
+		{"quoted", []byte(strings.Trim(strconv.Quote(string(b)), `"`))},
+		{"hex of the hex", hexOf(hexOf(b))},
+		{"base64 of the hex", trimmed(base64.StdEncoding, hexOf(b), 0)},
 	}
 	for shift := range 3 {
 		list = append(list,

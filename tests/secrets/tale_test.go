@@ -203,12 +203,18 @@ func (x *tale) slip() {
 	x.refused("sign_raw_payload", honest, nil, slip("a private key as a stamp"))
 	x.refused("export_private_key", appliance.Body("ACTIVITY_TYPE_EXPORT_PRIVATE_KEY", x.org, appliance.Now(),
 		object{"privateKeyId": x.keyIDs[0], "targetPublicKey": slip("a private key as a target")}), x.key, "")
-	x.refused("sign_raw_payload", sign(object{"signWith": slip("a private key to sign with"), "payload": "x",
-		"encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256"}), x.key, "")
-	x.refused("sign_raw_payload", sign(object{"signWith": x.keyIDs[0], "payload": "x", "privateKey": slip("a member with a private key"),
-		"encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256"}), x.key, "")
-	x.refused("sign_raw_payload", sign(object{"signWith": x.keyIDs[0], "payload": "zz" + slip("a private key as a payload"),
-		"encoding": "PAYLOAD_ENCODING_HEXADECIMAL", "hashFunction": "HASH_FUNCTION_NO_OP"}), x.key, "")
+	x.refused("sign_raw_payload", sign(object{
+		"signWith": slip("a private key to sign with"), "payload": "x",
+		"encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256",
+	}), x.key, "")
+	x.refused("sign_raw_payload", sign(object{
+		"signWith": x.keyIDs[0], "payload": "x", "privateKey": slip("a member with a private key"),
+		"encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256",
+	}), x.key, "")
+	x.refused("sign_raw_payload", sign(object{
+		"signWith": x.keyIDs[0], "payload": "zz" + slip("a private key as a payload"),
+		"encoding": "PAYLOAD_ENCODING_HEXADECIMAL", "hashFunction": "HASH_FUNCTION_NO_OP",
+	}), x.key, "")
 	x.refused("create_api_keys", appliance.Body("ACTIVITY_TYPE_CREATE_API_KEYS_V2", x.org, appliance.Now(), object{
 		"userId": x.keyIDs[0], "apiKeys": []object{{"apiKeyName": "k", "publicKey": slip("a private key as a public key"), "curveType": "API_KEY_CURVE_P256"}},
 	}), x.key, "")
