@@ -1,6 +1,7 @@
 package enclavetest
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -12,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
+	"github.com/sallyport/sallyport/enclave/internal/simulator"
 )
 
 // A Floor is the bare cryptography of one request, with nothing around it:
@@ -85,10 +87,25 @@ func sign(k *ecdsa.PrivateKey, message []byte) ([]byte, error) {
 
 // admit verifies the stamp, opens two shares and combines them.
 func (f *Floor) admit() (*keys.Secret, error) {
+	if err := f.verifyStamp(); err != nil {
+		return nil, err
+	}
+	shares, err := f.unseal()
+	if err != nil {
+		return nil, err
+	}
+	return keys.Combine(keys.Secp256k1, shares, f.public)
+}
+
+func (f *Floor) verifyStamp() error {
 	digest := sha256.Sum256(f.body)
 	if !ecdsa.VerifyASN1(&f.stamp.PublicKey, digest[:], f.signature) {
-		return nil, errors.New("floor: the stamp does not verify")
+		return errors.New("floor: the stamp does not verify")
 	}
+	return nil
+}
+
+func (f *Floor) unseal() ([]keys.Share, error) {
 	shares := make([]keys.Share, 2)
 	for i := range shares {
 		raw, err := f.sealer.Open(floorShare(i), f.blobs[i])
@@ -97,7 +114,43 @@ func (f *Floor) admit() (*keys.Secret, error) {
 		}
 		shares[i] = keys.Share{Index: uint8(i + 1), Value: keys.NewSecret(raw)}
 	}
-	return keys.Combine(keys.Secp256k1, shares, f.public)
+	return shares, nil
+}
+
+// A Step is one part of a floor.
+type Step struct {
+	Name string
+	Run  func() error
+}
+
+// Steps are the parts that [Floor.Sign] and [Floor.Export] are sums of, and
+// the attestation document that one boot needs once.
+func (f *Floor) Steps() ([]Step, error) {
+	shares, err := f.unseal()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := keys.Combine(keys.Secp256k1, shares, f.public)
+	if err != nil {
+		return nil, err
+	}
+	module, err := simulator.New()
+	if err != nil {
+		return nil, err
+	}
+	digest := sha256.Sum256(f.body)
+	return []Step{
+		{"stamp verify, P-256", f.verifyStamp},
+		{"unseal two shares", func() error { _, err := f.unseal(); return err }},
+		{"combine and compare", func() error { _, err := keys.Combine(keys.Secp256k1, shares, f.public); return err }},
+		{"sign, secp256k1", func() error { _, err := keys.Sign(keys.Secp256k1, secret, digest[:]); return err }},
+		{"seal, HPKE", func() error { _, err := f.seal(secret); return err }},
+		{"bundle or proof signature, P-256", func() error { _, err := sign(f.ephemeral, f.body); return err }},
+		{"attestation document, simulated", func() error {
+			_, err := module.Attest(context.Background(), digest[:], nil, f.target)
+			return err
+		}},
+	}, nil
 }
 
 // Sign is the cryptography of a signature with a reply proof.
@@ -123,14 +176,7 @@ func (f *Floor) Export() error {
 		return err
 	}
 	defer secret.Erase()
-	envelope, err := export.NewEnvelope(rand.Reader, f.target)
-	if err != nil {
-		return err
-	}
-	if err := envelope.Seal(secret.Expose()); err != nil {
-		return err
-	}
-	data, err := envelope.Data(floorOrganization)
+	data, err := f.seal(secret)
 	if err != nil {
 		return err
 	}
@@ -139,4 +185,15 @@ func (f *Floor) Export() error {
 	}
 	_, err = sign(f.ephemeral, data)
 	return err
+}
+
+func (f *Floor) seal(secret *keys.Secret) ([]byte, error) {
+	envelope, err := export.NewEnvelope(rand.Reader, f.target)
+	if err != nil {
+		return nil, err
+	}
+	if err := envelope.Seal(secret.Expose()); err != nil {
+		return nil, err
+	}
+	return envelope.Data(floorOrganization)
 }

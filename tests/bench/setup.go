@@ -51,6 +51,13 @@ func (t *table) addFloors() error {
 	if err != nil {
 		return err
 	}
+	steps, err := floor.Steps()
+	if err != nil {
+		return err
+	}
+	for _, step := range steps {
+		t.add(step.Name, alone(step.Run))
+	}
 	t.add("bare sign", alone(floor.Sign))
 	t.add("bare export", alone(floor.Export))
 	for _, operation := range []string{"sign", "export"} {
