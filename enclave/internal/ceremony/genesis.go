@@ -9,6 +9,7 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
@@ -100,7 +101,7 @@ func writeFirst(ctx context.Context, p *platform.Platform, sealer *seal.Sealer, 
 		return err
 	}
 	defer func() { _ = j.Close() }() // never fails
-	t, err := j.Propose(entryManifest, func(uint64, int64) ([]byte, error) { return encMode.Marshal(first) })
+	t, err := j.Propose(entryManifest, func(uint64, int64) ([]byte, error) { return codec.Encode(first), nil })
 	if err != nil {
 		return err
 	}
@@ -133,7 +134,7 @@ func Recorded(ctx context.Context, p *platform.Platform, manifest []byte) (bool,
 	var first manifestEntry
 	stop := errors.New("seen")
 	_, err = journal.Open(ctx, p.Host, sealer, p.Now, func(e journal.Entry) error {
-		if err := decMode.Unmarshal(e.Body, &first); err != nil {
+		if err := codec.Decode(e.Body, &first); err != nil {
 			return err
 		}
 		return stop

@@ -11,29 +11,11 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
-
-var (
-	encMode = must(cbor.CoreDetEncOptions().EncMode())
-	decMode = must(cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-	}.DecMode())
-)
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic("internal error: " + err.Error())
-	}
-	return v
-}
 
 // An identity is the appliance's long-lived keys. They are random, not
 // derived, so that they outlive a change of the root.
@@ -73,10 +55,7 @@ func (i *identity) seal(sealer *seal.Sealer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	plain, err := encMode.Marshal(identityBlob{q, c})
-	if err != nil {
-		return nil, err
-	}
+	plain := codec.Encode(identityBlob{q, c})
 	defer clear(plain)
 	return sealer.Seal(identityObject, plain)
 }
@@ -99,7 +78,7 @@ func loadIdentity(ctx context.Context, host wire.Host, sealer *seal.Sealer, name
 	}
 	defer clear(plain)
 	var b identityBlob
-	if err := decMode.Unmarshal(plain, &b); err != nil {
+	if err := codec.Decode(plain, &b); err != nil {
 		return nil, errors.New("identity: not an identity")
 	}
 	quorum, err := ecdsa.ParseRawPrivateKey(elliptic.P256(), b.Quorum)

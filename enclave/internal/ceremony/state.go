@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/internal/org"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
@@ -107,7 +108,7 @@ func (a *Appliance) replayManifest(e journal.Entry, first *manifestEntry) error 
 	if e.Index != 0 || e.Kind != entryManifest {
 		return fmt.Errorf("kind %d does not belong here", e.Kind)
 	}
-	if err := decMode.Unmarshal(e.Body, first); err != nil {
+	if err := codec.Decode(e.Body, first); err != nil {
 		return fmt.Errorf("manifest entry: %w", err)
 	}
 	if !bytes.Equal(first.Manifest, a.boot.Manifest) {

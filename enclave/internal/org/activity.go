@@ -3,6 +3,7 @@ package org
 import (
 	"context"
 
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -134,7 +135,7 @@ func (s *Service) recall(ctx context.Context, entries []entryRef) (*content, err
 
 func decodeEvent(e journal.Entry) (*event, error) {
 	var ev event
-	if err := decMode.Unmarshal(e.Body, &ev); err != nil {
+	if err := codec.Decode(e.Body, &ev); err != nil {
 		return nil, wire.Errorf(wire.Internal, "", "journal entry %d: not an activity event: %v", e.Index, err)
 	}
 	return &ev, nil

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/sallyport/sallyport/attestation/strictjson"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -173,7 +174,7 @@ func (s *Service) recordFounding(raw []byte, stamps [][]byte) error {
 		return nil
 	}
 	t, err := s.propose(EntryOrganization, func(uint64, int64) ([]byte, error) {
-		return encode(founding{Body: raw, Stamps: stamps}), nil
+		return codec.Encode(founding{Body: raw, Stamps: stamps}), nil
 	})
 	if err != nil {
 		return err
@@ -183,7 +184,7 @@ func (s *Service) recordFounding(raw []byte, stamps [][]byte) error {
 
 func (s *Service) replayOrganization(e journal.Entry) error {
 	var f founding
-	if err := decMode.Unmarshal(e.Body, &f); err != nil {
+	if err := codec.Decode(e.Body, &f); err != nil {
 		return wire.Errorf(wire.Internal, "", "journal entry %d: not a founding: %v", e.Index, err)
 	}
 	return s.applyFounding(f.Body, e.TimeMs)

@@ -1,6 +1,9 @@
 package org
 
-import "github.com/sallyport/sallyport/enclave/wire"
+import (
+	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
 
 // A step is what judge found.
 type step struct {
@@ -102,9 +105,9 @@ func (s *Service) write(sub *submission, ev *event, plan, result any) (*activity
 			}
 		}
 		if ev.Status == statusCompleted {
-			ev.Result = encode(result)
+			ev.Result = codec.Encode(result)
 		}
-		return encode(ev), nil
+		return codec.Encode(ev), nil
 	})
 	if err != nil {
 		return nil, err
