@@ -169,6 +169,19 @@ func mustPropose(t testing.TB, j *Journal, s string) Ticket {
 	return ticket
 }
 
+// mustProposeTogether proposes entries that go into one append.
+func mustProposeTogether(t testing.TB, j *Journal, bodies ...string) []Ticket {
+	t.Helper()
+	var tickets []Ticket
+	for range bodies {
+		defer j.Announce()()
+	}
+	for _, s := range bodies {
+		tickets = append(tickets, mustPropose(t, j, s))
+	}
+	return tickets
+}
+
 // mustAppend proposes n entries and waits until they are durable.
 func mustAppend(t testing.TB, j *Journal, n int) []Ticket {
 	t.Helper()

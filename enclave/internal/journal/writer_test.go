@@ -208,11 +208,7 @@ func TestForkIsStaleForGood(t *testing.T) {
 			}, func(_ context.Context, index uint64, limit int, _ [][]byte) ([][]byte, error) {
 				return theirs[index:min(len(theirs), int(index)+limit)], nil
 			})
-			lost := make([]Ticket, 3)
-			for i := range lost {
-				lost[i] = mustPropose(t, j, "ours")
-			}
-			for _, ticket := range lost {
+			for _, ticket := range mustProposeTogether(t, j, "ours", "ours", "ours") {
 				if err := j.Wait(t.Context(), ticket); !errors.Is(err, ErrStale) {
 					t.Errorf("Wait gives %v, want ErrStale", err)
 				}
@@ -309,8 +305,7 @@ func TestAlteredReadBackIsStale(t *testing.T) {
 					}
 					return alter(honest), nil
 				})
-				mustPropose(t, j, "a")
-				mustPropose(t, j, "b")
+				mustProposeTogether(t, j, "a", "b")
 				if err := j.Barrier(t.Context()); !errors.Is(err, ErrStale) {
 					t.Errorf("got %v, want ErrStale", err)
 				}
