@@ -13,7 +13,8 @@ import (
 type decoder struct {
 	data     []byte
 	pos      int
-	elements int // array elements seen so far
+	elements int  // array elements seen so far
+	nulls    bool // unknown members may be null
 	scratch  []byte
 }
 
@@ -133,6 +134,7 @@ func (d *decoder) structValue(p *plan, target reflect.Value, depth int) *Error {
 	}
 	var seen uint64 // members that appeared
 	var have uint64 // those of them that were not null
+	var absent []string
 	for first := true; ; first = false {
 		name, done, err := d.name(first)
 		if err != nil {
@@ -143,7 +145,10 @@ func (d *decoder) structValue(p *plan, target reflect.Value, depth int) *Error {
 		}
 		i, ok := p.byName[string(name)]
 		if !ok {
-			return p.unknown(string(name))
+			if err := d.unknown(p, string(name), &absent); err != nil {
+				return err
+			}
+			continue
 		}
 		f := &p.fields[i]
 		if seen&(1<<i) != 0 {
@@ -169,6 +174,31 @@ func (d *decoder) memberValue(f *field, target reflect.Value, depth int) (presen
 		return false, nil
 	}
 	return true, d.value(f.plan, target.FieldByIndex(f.index), depth)
+}
+
+// unknown reads past a member that the type does not have: it is refused,
+// unless null makes it absent where that is allowed. Absent holds the names
+// of those before it.
+func (d *decoder) unknown(p *plan, name string, absent *[]string) *Error {
+	refusal := p.unknown(name)
+	if _, near := p.folded[fold(name)]; near || !d.nulls {
+		return refusal
+	}
+	if err := d.colon(); err != nil {
+		return err.member(name)
+	}
+	if !d.literal("null") {
+		return refusal
+	}
+	for _, other := range *absent {
+		if fold(name) == fold(other) {
+			return twice(name, other)
+		}
+	}
+	if *absent = append(*absent, name); len(*absent) > maxFields {
+		return &Error{Rule: "must not have more than " + strconv.Itoa(maxFields) + " unknown members"}
+	}
+	return nil
 }
 
 func (p *plan) missing(absent uint64) *Error {

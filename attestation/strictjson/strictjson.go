@@ -69,7 +69,14 @@ func (r *Raw) UnmarshalJSON(data []byte) error {
 //
 // Decode panics when v is not such a pointer: that is a mistake in the
 // program and not in the data.
-func Decode(data []byte, v any) error {
+func Decode(data []byte, v any) error { return decode(data, v, false) }
+
+// DecodeRequest is [Decode] for what clients write, whose schema may be newer
+// than v: a member that v does not have counts as absent too when its value is
+// null. All others are refused as ever.
+func DecodeRequest(data []byte, v any) error { return decode(data, v, true) }
+
+func decode(data []byte, v any, nulls bool) error {
 	ptr := reflect.ValueOf(v)
 	if ptr.Kind() != reflect.Pointer || ptr.IsNil() {
 		panic("internal error: strictjson.Decode needs a pointer")
@@ -77,7 +84,7 @@ func Decode(data []byte, v any) error {
 	target := ptr.Elem()
 	target.SetZero()
 	p := planFor(target.Type())
-	if err := decodeDocument(data, p, target); err != nil {
+	if err := decodeDocument(data, p, target, nulls); err != nil {
 		target.SetZero()
 		return err
 	}
@@ -98,11 +105,11 @@ func Marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-func decodeDocument(data []byte, p *plan, target reflect.Value) error {
+func decodeDocument(data []byte, p *plan, target reflect.Value, nulls bool) error {
 	if !utf8.Valid(data) {
 		return &Error{Rule: "must be valid UTF-8"}
 	}
-	d := decoder{data: data}
+	d := decoder{data: data, nulls: nulls}
 	d.space()
 	if d.literal("null") {
 		return &Error{Rule: "must not be null"}

@@ -224,3 +224,35 @@ func TestMarshalLeavesMarkupAlone(t *testing.T) {
 		t.Error("Marshal of a function gave no error")
 	}
 }
+
+func TestAnUnknownMemberOfARequestMayBeNull(t *testing.T) {
+	many := ""
+	for i := range 65 {
+		many += `"n` + strings.Repeat("x", i) + `":null,`
+	}
+	for body, want := range map[string]string{
+		`{"type":"","newer":null,"parameters":{"newer":null}}`: "",
+		`{"type":"","newer" : null , "other":null}`:            "",
+		`{"type":"","newer":0}`:                                "newer: is not a known member",
+		`{"type":"","newer":nul}`:                              "newer: is not a known member",
+		`{"type":"","newer":null,"newer":null}`:                "newer: must not appear twice",
+		`{"type":"","newer":null,"Newer":null}`:                "Newer: must differ from newer in more than case",
+		`{"type":"","newer":null,"newer":1}`:                   "newer: is not a known member",
+		`{"type":"","newer"}`:                                  "newer: is not valid JSON from byte 18 on",
+		`{"type":"","newer":null`:                              "is not complete JSON",
+		`{"Type":null,"type":""}`:                              "Type: must be spelled type",
+		`{` + many + `"type":""}`:                              "must not have more than 64 unknown members",
+	} {
+		var v activity
+		got := ""
+		if err := strictjson.DecodeRequest([]byte(body), &v); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", body, got, want)
+		}
+		if strings.Contains(body, "null") && strictjson.Decode([]byte(body), &v) == nil {
+			t.Errorf("%s: is taken where it is no request", body)
+		}
+	}
+}

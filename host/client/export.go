@@ -85,7 +85,7 @@ func (c *Client) CollectExport(ctx context.Context, activityID string, target *T
 		return nil, fmt.Errorf("activity %s is not an export but %.64q", activityID, r.Type)
 	}
 	var asked exportParameters
-	if err := strictjson.Decode(r.Parameters, &asked); err != nil {
+	if err := strictjson.DecodeRequest(r.Parameters, &asked); err != nil {
 		return nil, &ReviewError{ReviewBody, "parameters." + err.Error()}
 	}
 	if asked.TargetPublicKey != target.PublicHex() {

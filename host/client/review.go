@@ -102,7 +102,7 @@ func (c *Client) Review(a *Activity) (*Review, error) {
 
 func (c *Client) readBody(raw []byte) (*submittedBody, error) {
 	var b submittedBody
-	if err := strictjson.Decode(raw, &b); err != nil {
+	if err := strictjson.DecodeRequest(raw, &b); err != nil {
 		return nil, err
 	}
 	if b.OrganizationID != c.organization {
@@ -146,7 +146,7 @@ func (c *Client) matchVote(r *Review, v *Vote) error {
 		return fmt.Errorf("selection: is %.64q, the user signed %.64q", v.Selection, b.Type)
 	}
 	var p voteParameters
-	if err := strictjson.Decode(b.Parameters, &p); err != nil {
+	if err := strictjson.DecodeRequest(b.Parameters, &p); err != nil {
 		return fmt.Errorf("parameters.%w", err)
 	}
 	if p.Fingerprint != r.Fingerprint {

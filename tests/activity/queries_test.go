@@ -94,9 +94,11 @@ func TestMalformedQueriesAreRefused(t *testing.T) {
 		{"list_activities", `,"paginationOptions":{"limit":"+1"}`, 400},
 		{"list_activities", `,"paginationOptions":{"limit":"01"}`, 400},
 		{"list_activities", `,"paginationOptions":{"limit":"1e1"}`, 400},
-		{"list_activities", `,"paginationOptions":{"after":"x"}`, 404},
+		{"list_activities", `,"paginationOptions":{"after":"x"}`, 400},
 		{"list_activities", `,"paginationOptions":{"before":"` + nobody + `"}`, 404},
 		{"list_activities", `,"filterByStatus":"x"`, 400},
+		{"list_activities", `,"filterByStatus":["completed"]`, 400},
+		{"list_activities", `,"filterByType":["EXPORT"]`, 400},
 		{"list_activities", `,"filterByType":[null]`, 400},
 	} {
 		body := []byte(strings.Replace(string(w.whoami()), "}", c.extra+"}", 1))

@@ -57,6 +57,8 @@ func TestBodyWithTwoReadingsIsRefused(t *testing.T) {
 		"parameters null":            {func(s string) string { return s[:strings.Index(s, `"parameters"`)] + `"parameters":null}` }, "parameters"},
 		"parameters a list":          {func(s string) string { return s[:strings.Index(s, `"parameters"`)] + `"parameters":[]}` }, "parameters"},
 		"parameters a string":        {func(s string) string { return s[:strings.Index(s, `"parameters"`)] + `"parameters":"{}"}` }, "parameters"},
+		"null twice":                 {swap(`{"type"`, `{"newer":null,"newer":null,"type"`), "newer"},
+		"null in other case":         {swap(`{"type"`, `{"Type":null,"type"`), "Type"},
 		"null in a list":             {swap(`"privateKeys":[`, `"privateKeys":[null,`), "privateKeys[0]"},
 		"bad UTF-8":                  {swap(`"privateKeyName":"`, "\"privateKeyName\":\"\xff"), ""},
 		"overlong UTF-8":             {swap(`"privateKeyName":"`, "\"privateKeyName\":\"\xc0\xaf"), ""},
@@ -88,7 +90,8 @@ func TestBodyWithTwoReadingsIsRefused(t *testing.T) {
 func TestNullIsAbsent(t *testing.T) {
 	w := newWorld(t, 1, 1)
 	body := strings.Replace(w.raw("k"), `"privateKeyTags":[],"addressFormats":[]`, `"privateKeyTags":null,"addressFormats":null`, 1)
-	body = strings.Replace(body, `{"type"`, `{"generateAppProofs":null,"type"`, 1)
+	body = strings.Replace(body, `{"type"`, `{"generateAppProofs":null,"ofANewerSchema":null,"type"`, 1)
+	body = strings.Replace(body, `{"privateKeyName"`, `{"ofANewerSchema":null,"privateKeyName"`, 1)
 	a := w.activity(w.send(createKeysPath, []byte(body), 0))
 	w.is(a, completed)
 	if bytes.Contains(a.Intent["createPrivateKeysIntentV2"], []byte("null")) {
@@ -204,7 +207,7 @@ func TestSignRequestsAreJudgedBeforeTheyAreRecorded(t *testing.T) {
 	}{
 		"unknown key":               {"00000000-0000-8000-8000-000000000000", nil, 404},
 		"unknown address":           {"0x0000000000000000000000000000000000000000", nil, 404},
-		"empty signWith":            {"", nil, 404},
+		"empty signWith":            {"", nil, 400},
 		"odd hex":                   {ecdsa, map[string]any{"payload": "0"}, 400},
 		"not hex":                   {ecdsa, map[string]any{"payload": "zz"}, 400},
 		"unknown encoding":          {ecdsa, map[string]any{"encoding": "PAYLOAD_ENCODING_BASE64"}, 400},

@@ -77,7 +77,7 @@ func (k *kind) parse(env *envelope) (*parsed, error) {
 // parseBody reads a body that was recorded.
 func parseBody(body []byte) (*parsed, error) {
 	var env envelope
-	if err := strictjson.Decode(body, &env); err != nil {
+	if err := strictjson.DecodeRequest(body, &env); err != nil {
 		return nil, err
 	}
 	k := kindOf[env.Type]

@@ -94,7 +94,7 @@ func (s *Service) ours(body *foundingBody) error {
 
 func parseFounding(raw []byte) (*foundingBody, error) {
 	var b foundingBody
-	if err := strictjson.Decode(raw, &b); err != nil {
+	if err := strictjson.DecodeRequest(raw, &b); err != nil {
 		return nil, bad("bad request body: foundingBody.%v", err)
 	}
 	if b.Type != foundingType {

@@ -69,7 +69,7 @@ func define[I, P, R any](path string, types map[string]string, sp spec[I, P, R])
 		if sp.decode != nil {
 			in, err = sp.decode(typ, raw)
 		} else {
-			err = strictjson.Decode(raw, in)
+			err = strictjson.DecodeRequest(raw, in)
 		}
 		if err == nil && sp.valid != nil {
 			err = sp.valid(in)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"slices"
 	"strconv"
+	"strings"
 )
 
 type listActivities struct {
@@ -75,6 +76,9 @@ func (q *listActivities) backward() bool {
 }
 
 func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
+	if err := q.validFilters(); err != nil {
+		return nil, err
+	}
 	p := pagination{}
 	if q.Pagination != nil {
 		p = *q.Pagination
@@ -117,6 +121,29 @@ func (q *listActivities) page(s *Service, c *caller) ([]*activity, error) {
 	return out, nil
 }
 
+// statuses are all that the published schema has, also those that no activity
+// reaches here.
+var statuses = []string{
+	"ACTIVITY_STATUS_CREATED", "ACTIVITY_STATUS_PENDING", "ACTIVITY_STATUS_COMPLETED", "ACTIVITY_STATUS_FAILED",
+	"ACTIVITY_STATUS_CONSENSUS_NEEDED", "ACTIVITY_STATUS_REJECTED", "ACTIVITY_STATUS_AUTHENTICATORS_NEEDED",
+}
+
+// validFilters refuses what no activity could ever have. Types of the
+// published schema that are not served here are no mistake: none is listed.
+func (q *listActivities) validFilters() error {
+	for i, f := range q.FilterByStatus {
+		if !slices.Contains(statuses, f) {
+			return bad("bad request body: filterByStatus[%d] must be an activity status", i)
+		}
+	}
+	for i, f := range q.FilterByType {
+		if !strings.HasPrefix(f, "ACTIVITY_TYPE_") {
+			return bad("bad request body: filterByType[%d] must be an activity type", i)
+		}
+	}
+	return nil
+}
+
 // nearest is the page that ends just before a cursor: the oldest ones that
 // are newer than it, newest first.
 func (q *listActivities) nearest(list []*activity, oldest, limit int) []*activity {
@@ -145,7 +172,10 @@ func listed(filter []string, value string) bool {
 
 func (o *organization) indexOf(member, text string) (int, error) {
 	aid, ok := parseID(text)
-	if a := o.byID[aid]; ok && a != nil {
+	if !ok {
+		return 0, bad("bad request body: paginationOptions.%s must be a lower-case UUID", member)
+	}
+	if a := o.byID[aid]; a != nil {
 		for i := len(o.activities) - 1; i >= 0; i-- {
 			if o.activities[i] == a {
 				return i, nil

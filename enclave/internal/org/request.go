@@ -19,7 +19,7 @@ type envelope struct {
 
 // decodeBody reads a request body strictly: what is verified is what is read.
 func decodeBody(body []byte, v any) error {
-	if err := strictjson.Decode(body, v); err != nil {
+	if err := strictjson.DecodeRequest(body, v); err != nil {
 		return wire.Errorf(wire.InvalidArgument, "REQUEST_INVALID", "bad request body: %v", err)
 	}
 	return nil

@@ -28,17 +28,25 @@ func decodeSign(typ string, raw strictjson.Raw) (*signIntent, error) {
 	switch typ {
 	case "ACTIVITY_TYPE_SIGN_RAW_PAYLOAD":
 		var p signParamsV1
-		err := strictjson.Decode(raw, &p)
+		err := named(strictjson.DecodeRequest(raw, &p), "privateKeyId", &p.PrivateKeyID)
 		return &signIntent{p.PrivateKeyID, []string{p.Payload}, p.Encoding, p.HashFunction, false}, err
 	case "ACTIVITY_TYPE_SIGN_RAW_PAYLOAD_V2":
 		var p signParamsV2
-		err := strictjson.Decode(raw, &p)
+		err := named(strictjson.DecodeRequest(raw, &p), "signWith", &p.SignWith)
 		return &signIntent{p.SignWith, []string{p.Payload}, p.Encoding, p.HashFunction, false}, err
 	default:
 		var p signParamsMany
-		err := strictjson.Decode(raw, &p)
+		err := named(strictjson.DecodeRequest(raw, &p), "signWith", &p.SignWith)
 		return &signIntent{p.SignWith, p.Payloads, p.Encoding, p.HashFunction, true}, err
 	}
+}
+
+// named refuses an empty name of a key, once the parameters were decoded.
+func named(err error, member string, value *string) error {
+	if err == nil && *value == "" {
+		return bad("bad request body: parameters.%s must not be empty", member)
+	}
+	return err
 }
 
 func validSign(in *signIntent) error {

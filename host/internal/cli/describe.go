@@ -32,7 +32,7 @@ func (s *session) describe(ctx context.Context, r *client.Review) string {
 		UserIDs         []string         `json:"userIds"`
 		Fingerprint     string           `json:"fingerprint"`
 	}
-	if strictjson.Decode(r.Parameters, &p) != nil {
+	if strictjson.DecodeRequest(r.Parameters, &p) != nil {
 		return typeName(r.Type)
 	}
 	switch r.Type {
