@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/sallyport/sallyport/tests/appliance"
@@ -150,6 +151,19 @@ func TestDeathOfAChildEndsDevAndNamesIt(t *testing.T) {
 				t.Errorf("dev did not name the %s: %s", which, a.Stderr())
 			}
 		})
+	}
+}
+
+func TestEndOfTheTerminalLeavesNothing(t *testing.T) {
+	a := start(t)
+	if err := syscall.Kill(a.PID(appliance.Dev), syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Wait(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(a.AttestationRoot); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left: %v", a.AttestationRoot, err)
 	}
 }
 

@@ -38,11 +38,11 @@ const startTimeout = 60 * time.Second
 const oneSignal = time.Second
 
 // Run starts everything, prints the credentials and waits. It returns nil
-// after SIGINT or SIGTERM, and an error when a child ends by itself. Either
+// after SIGINT, SIGTERM or SIGHUP, and an error when a child ends by itself. Either
 // way no child and no temporary file is left. A second signal, a second
 // later or more, ends dev at once, and its children with it.
 func (c *Command) Run(ctx context.Context) error {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(ctx, endings()...)
 	defer stop()
 	context.AfterFunc(ctx, func() { time.AfterFunc(oneSignal, stop) })
 
@@ -50,6 +50,16 @@ func (c *Command) Run(ctx context.Context) error {
 		return err
 	}
 	return nil
+}
+
+// endings are the signals that end dev: also the end of its terminal, unless
+// it was started to outlive that, as by nohup.
+func endings() []os.Signal {
+	s := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		s = append(s, syscall.SIGHUP)
+	}
+	return s
 }
 
 func (c *Command) run(ctx context.Context, stdout, stderr io.Writer) (err error) {
