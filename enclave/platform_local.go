@@ -29,7 +29,7 @@ type options struct {
 
 func parseOptions(args []string) (*options, error) {
 	var o options
-	set := flag.NewFlagSet("sallyport-enclave-local", flag.ContinueOnError)
+	set := flag.NewFlagSet("sallyport-enclave-local", flag.ExitOnError)
 	set.StringVar(&o.listen, "listen", "", "door of the enclave, unix:PATH or vsock:CID:PORT")
 	set.StringVar(&o.host, "host", "", "door of the host, unix:PATH or vsock:CID:PORT")
 	set.StringVar(&o.root, "root", "", "where the root secret is kept: file:PATH, or a PKCS#11 URI and ;wrapped=PATH")
