@@ -59,7 +59,7 @@ func (w *world) unharmed(before measure) error {
 			return fmt.Errorf("the %s has %d more open files", p, more)
 		}
 	}
-	_, err = served(w.main.submit(0, "sign_raw_payload", typeSign, w.main.signParameters()))
+	_, err = served(w.main.submit("sign_raw_payload", typeSign, w.main.signParameters()))
 	if err != nil {
 		return fmt.Errorf("an honest client: %w", err)
 	}

@@ -88,10 +88,19 @@ func served(r *appliance.Reply, err error) (*activity, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.Status != "ACTIVITY_STATUS_COMPLETED" {
+	if a.Status != completed {
 		return nil, fmt.Errorf("the activity is %s", a.Status)
 	}
 	return a, nil
+}
+
+// servesHonest asks by an honest client's key.
+func (w *world) servesHonest() error {
+	r, err := w.http.Post(whoami, toJSON(object{"organizationId": w.main.org}), w.main.key())
+	if err != nil || r.Status != http.StatusOK {
+		return fmt.Errorf("an honest client: %+v, %w", r, err)
+	}
+	return nil
 }
 
 // replaced returns a copy of b with the first old replaced.
@@ -105,3 +114,6 @@ func flipped(b []byte, at int) []byte {
 	c[at] ^= 1
 	return c
 }
+
+// flipLast is flipped at the last byte.
+func flipLast(b []byte) []byte { return flipped(b, len(b)-1) }

@@ -36,7 +36,7 @@ func atOnce(w *world) (string, error) {
 		all.Go(func() {
 			h := appliance.NewHTTP(w.app.BaseURL)
 			defer h.Close()
-			a, err := served(h.Post("/public/v1/submit/create_private_keys", body, w.main.key()))
+			a, err := served(h.Post(createPath, body, w.main.key()))
 			if errs[i] = err; err == nil {
 				ids[i] = a.ID
 			}
@@ -110,8 +110,7 @@ func flood(w *world) (string, error) {
 	honest.Go(func() {
 		for range 20 {
 			began := time.Now()
-			if r, err := w.http.Post(whoami, toJSON(object{"organizationId": w.main.org}), w.main.key()); err != nil || r.Status != 200 {
-				honestErr = fmt.Errorf("an honest client: %+v, %w", r, err)
+			if honestErr = w.servesHonest(); honestErr != nil {
 				return
 			}
 			slowest = max(slowest, time.Since(began))

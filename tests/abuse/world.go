@@ -1,8 +1,6 @@
 package main
 
 import (
-	"crypto/ecdh"
-	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -10,12 +8,10 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/wire"
-	"github.com/sallyport/sallyport/host/client"
 	"github.com/sallyport/sallyport/tests/appliance"
 )
 
@@ -38,18 +34,6 @@ type world struct {
 	theirs *exported // of other.keyID
 	sealed *base     // a second appliance's state, for the sealed block
 }
-
-// A team is an organization and those who may stamp for it.
-type team struct {
-	w     *world
-	org   string
-	users []client.FoundedUser
-	keys  []*client.APIKey
-	// keyID is a private key on secp256k1.
-	keyID, publicKey string
-}
-
-func (t *team) key() *client.APIKey { return t.keys[0] }
 
 func newWorld(bin, dir string) (*world, error) {
 	app, err := appliance.Start(bin, "--verbose", "--data", filepath.Join(dir, "main"))
@@ -77,7 +61,7 @@ func (w *world) prepare() (err error) {
 	if w.quorum, err = hex.DecodeString(w.app.QuorumPublicKey); err != nil {
 		return err
 	}
-	if w.manifest, err = os.ReadFile(filepath.Join(w.dir, "main", "manifest.json")); err != nil {
+	if w.manifest, err = os.ReadFile(w.manifestFile()); err != nil {
 		return err
 	}
 	for _, t := range []struct {
@@ -102,6 +86,9 @@ func (w *world) prepare() (err error) {
 	w.sealed, err = newBase(w)
 	return err
 }
+
+// manifestFile is the path of the appliance's manifest.
+func (w *world) manifestFile() string { return filepath.Join(w.dir, "main", "manifest.json") }
 
 func (w *world) close() {
 	w.http.Close()
@@ -132,194 +119,4 @@ func (w *world) journalSize() (uint64, error) {
 
 func (w *world) trust() (attestation.Trust, error) {
 	return readTrust(w.root)
-}
-
-// foundingBody makes keys and a body that lists them.
-func foundingBody(users, quorum int, quorumKey string) ([]byte, []*client.APIKey, error) {
-	salt := make([]byte, 32)
-	rand.Read(salt)
-	body := client.FoundingBody{
-		Type: client.FoundingType, OrganizationName: "abuse", RootQuorumThreshold: quorum,
-		QuorumPublicKeys: []string{quorumKey}, Salt: hex.EncodeToString(salt),
-	}
-	var keys []*client.APIKey
-	for i := range users {
-		k, err := client.NewAPIKey()
-		if err != nil {
-			return nil, nil, err
-		}
-		keys = append(keys, k)
-		body.RootUsers = append(body.RootUsers, client.RootUser{
-			UserName: fmt.Sprintf("root %d", i),
-			APIKeys:  []client.RootAPIKey{{APIKeyName: "key", PublicKey: k.PublicHex(), CurveType: client.CurveP256}},
-		})
-	}
-	b, err := body.Encode()
-	return b, keys, err
-}
-
-const organizations = "/sallyport/v1/organizations"
-
-// found makes an organization over HTTP.
-func (w *world) found(users, quorum int) (*team, error) {
-	body, keys, err := foundingBody(users, quorum, w.app.QuorumPublicKey)
-	if err != nil {
-		return nil, err
-	}
-	request, err := client.NewFoundingRequest(body, keys...)
-	if err != nil {
-		return nil, err
-	}
-	r, err := w.http.Do(http.MethodPost, organizations, request)
-	if err != nil {
-		return nil, err
-	}
-	var reply client.FoundingReply
-	if err := json.Unmarshal(r.Body, &reply); err != nil || r.Status != http.StatusOK {
-		return nil, fmt.Errorf("founding: HTTP %d: %s", r.Status, r.Body)
-	}
-	return &team{w: w, org: reply.OrganizationID, users: reply.Users, keys: keys}, nil
-}
-
-// An activity is what the tests read of one.
-type activity struct {
-	ID          string                     `json:"id"`
-	Status      string                     `json:"status"`
-	Type        string                     `json:"type"`
-	Fingerprint string                     `json:"fingerprint"`
-	Result      map[string]json.RawMessage `json:"result"`
-	Votes       []json.RawMessage          `json:"votes"`
-	Failure     *struct{ Message string }  `json:"failure"`
-}
-
-func activityOf(r *appliance.Reply) (*activity, error) {
-	var out struct{ Activity *activity }
-	if r.Status != http.StatusOK {
-		return nil, fmt.Errorf("HTTP %d: %s", r.Status, r.Body)
-	}
-	if err := json.Unmarshal(r.Body, &out); err != nil || out.Activity == nil {
-		return nil, fmt.Errorf("no activity: %s", r.Body)
-	}
-	return out.Activity, nil
-}
-
-// body makes an activity's body with a time of its own.
-func (t *team) body(typ string, parameters any) []byte {
-	return appliance.Body(typ, t.org, appliance.Now(), parameters)
-}
-
-// submit sends an activity by the given user's key.
-func (t *team) submit(by int, name, typ string, parameters any) (*appliance.Reply, error) {
-	return t.w.http.Post(appliance.Submit+name, t.body(typ, parameters), t.keys[by])
-}
-
-// done submits an activity that must complete.
-func (t *team) done(name, typ string, parameters any, key string, result any) error {
-	r, err := t.submit(0, name, typ, parameters)
-	if err != nil {
-		return err
-	}
-	a, err := activityOf(r)
-	if err != nil {
-		return err
-	}
-	if a.Status != "ACTIVITY_STATUS_COMPLETED" {
-		return fmt.Errorf("%s is %s", typ, a.Status)
-	}
-	return json.Unmarshal(a.Result[key], result)
-}
-
-type object map[string]any
-
-var keyNumber int
-
-// keyParameters create one key of a name of its own.
-func keyParameters(curve string) object {
-	keyNumber++
-	return object{"privateKeys": []object{{
-		"privateKeyName": "key " + strconv.Itoa(keyNumber), "curve": curve, "privateKeyTags": []string{}, "addressFormats": []string{},
-	}}}
-}
-
-const typeCreate = "ACTIVITY_TYPE_CREATE_PRIVATE_KEYS_V2"
-
-func (t *team) newKey(curve string) (id, public string, err error) {
-	var out struct {
-		PrivateKeys []struct{ PrivateKeyID string }
-	}
-	if err := t.done("create_private_keys", typeCreate, keyParameters(curve), "createPrivateKeysResultV2", &out); err != nil {
-		return "", "", err
-	}
-	id = out.PrivateKeys[0].PrivateKeyID
-	var key struct{ PrivateKey struct{ PublicKey string } }
-	err = t.query("get_private_key", object{"organizationId": t.org, "privateKeyId": id}, &key)
-	return id, key.PrivateKey.PublicKey, err
-}
-
-func (t *team) query(name string, body object, out any) error {
-	b, _ := json.Marshal(body)
-	r, err := t.w.http.Post(appliance.Query+name, b, t.key())
-	if err != nil {
-		return err
-	}
-	if r.Status != http.StatusOK {
-		return fmt.Errorf("%s: HTTP %d: %s", name, r.Status, r.Body)
-	}
-	return json.Unmarshal(r.Body, out)
-}
-
-const typeSign = "ACTIVITY_TYPE_SIGN_RAW_PAYLOAD_V2"
-
-// signParameters sign some text.
-func (t *team) signParameters() object {
-	return object{
-		"signWith": t.keyID, "payload": "abuse", "encoding": "PAYLOAD_ENCODING_TEXT_UTF8", "hashFunction": "HASH_FUNCTION_SHA256",
-	}
-}
-
-func (t *team) signBody() []byte { return t.body(typeSign, t.signParameters()) }
-
-const signPath = appliance.Submit + "sign_raw_payload"
-
-// An exported is an export and the key that opens it.
-type exported struct {
-	bundle      []byte
-	target      *ecdh.PrivateKey
-	fingerprint string
-	nonce       []byte
-}
-
-const (
-	typeExport = "ACTIVITY_TYPE_EXPORT_PRIVATE_KEY"
-	exportPath = appliance.Submit + "export_private_key"
-)
-
-// export takes a team's key out, with a fresh attestation.
-func (t *team) export() (*exported, error) {
-	target, err := ecdh.P256().GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	e := &exported{target: target, nonce: make([]byte, 32)}
-	rand.Read(e.nonce)
-	body := t.body(typeExport, object{
-		"privateKeyId": t.keyID, "targetPublicKey": hex.EncodeToString(target.PublicKey().Bytes()),
-	})
-	e.fingerprint = client.Fingerprint(body)
-	stamp, err := client.Stamp(body, t.key())
-	if err != nil {
-		return nil, err
-	}
-	r, err := t.w.http.Do(http.MethodPost, exportPath, body, "X-Stamp", stamp, "X-Sallyport-Nonce", hex.EncodeToString(e.nonce))
-	if err != nil {
-		return nil, err
-	}
-	a, err := activityOf(r)
-	if err != nil {
-		return nil, err
-	}
-	var out struct{ ExportBundle string }
-	err = json.Unmarshal(a.Result["exportPrivateKeyResult"], &out)
-	e.bundle = []byte(out.ExportBundle)
-	return e, err
 }
