@@ -26,6 +26,10 @@ type Error struct {
 	Code    Code   `cbor:"1,keyasint"`
 	Reason  string `cbor:"2,keyasint,omitempty"` // stable, for machines: "SIGNATURE_INVALID"
 	Message string `cbor:"3,keyasint"`           // for the caller; never holds secrets or internals
+	// Cause and Culprits say more about a failed MPC operation: what ended it,
+	// and the parties that are to blame where that is known.
+	Cause    string   `cbor:"4,keyasint,omitempty"`
+	Culprits []string `cbor:"5,keyasint,omitempty"`
 }
 
 // Errorf makes an [*Error]. The message goes to the caller.

@@ -57,12 +57,19 @@ const (
 	// 100 bytes; the limit also bounds what is echoed into logs.
 	maxPath = 512
 
+	// maxQuery and maxAuthorization bound what the node API takes beside path
+	// and body: a few identifiers, and a token of 64 digits.
+	maxQuery, maxAuthorization = 4096, 512
+
 	// minNonce and maxNonce bound Request.Nonce, as its comment says.
 	minNonce, maxNonce = 16, 64
 
 	// maxMessage and maxReason bound what an error may carry across: a
 	// sentence and an identifier, so that an answer's error cannot fill a log.
 	maxMessage, maxReason = 4096, 64
+	// maxCulprits and maxCulprit bound the parties that an error blames, each
+	// a party id of 100 digits.
+	maxCulprits, maxCulprit = 16, 128
 
 	// blobName is the length of a SHA-256.
 	blobName = 32

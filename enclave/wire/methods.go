@@ -134,7 +134,7 @@ func weight(v any) int {
 	const fields = 128
 	switch v := v.(type) {
 	case *Request:
-		return fields + len(v.Path) + len(v.Body) + len(v.Stamp) + len(v.Nonce)
+		return fields + len(v.Path) + len(v.Body) + len(v.Stamp) + len(v.Nonce) + len(v.Query) + len(v.Authorization)
 	case *Reply:
 		return fields + len(v.Body) + len(v.Proof)
 	case *Status:
@@ -144,7 +144,7 @@ func weight(v any) int {
 	case *list:
 		return fields + total(v.Items)
 	case *Error:
-		return fields + len(v.Message)
+		return fields + len(v.Message) + len(v.Culprits)*(maxCulprit+2)
 	}
 	return fields
 }

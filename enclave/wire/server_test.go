@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"reflect"
 	"strings"
 	"syscall"
 	"testing"
@@ -360,20 +361,24 @@ func TestErrorsCrossAsTheyAre(t *testing.T) {
 	tests := []struct {
 		name string
 		err  error
-		want Error
+		want *Error
 	}{
-		{"plain", Errorf(NotFound, "GONE", "no such key"), Error{NotFound, "GONE", "no such key"}},
-		{"wrapped", fmt.Errorf("reading: %w", Errorf(Conflict, "", "taken")), Error{Conflict, "", "taken"}},
-		{"unknown code", &Error{Code: 99, Message: "m"}, Error{Internal, "", "m"}},
-		{"broken UTF-8", Errorf(NotFound, "", "a\xffb"), Error{NotFound, "", "ab"}},
-		{"long", Errorf(NotFound, "", "%s", strings.Repeat("é", maxMessage)), Error{NotFound, "", strings.Repeat("é", maxMessage/2)}},
+		{"plain", Errorf(NotFound, "GONE", "no such key"), &Error{Code: NotFound, Reason: "GONE", Message: "no such key"}},
+		{"wrapped", fmt.Errorf("reading: %w", Errorf(Conflict, "", "taken")), &Error{Code: Conflict, Reason: "", Message: "taken"}},
+		{"unknown code", &Error{Code: 99, Message: "m"}, &Error{Code: Internal, Reason: "", Message: "m"}},
+		{"broken UTF-8", Errorf(NotFound, "", "a\xffb"), &Error{Code: NotFound, Reason: "", Message: "ab"}},
+		{
+			"blaming", &Error{Code: InvalidArgument, Message: "m", Cause: "timeout", Culprits: []string{"a", "b\xff"}},
+			&Error{Code: InvalidArgument, Message: "m", Cause: "timeout", Culprits: []string{"a", "b"}},
+		},
+		{"long", Errorf(NotFound, "", "%s", strings.Repeat("é", maxMessage)), &Error{Code: NotFound, Reason: "", Message: strings.Repeat("é", maxMessage/2)}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				conn := serveEnclave(t, doing(func(context.Context, *Request) (*Reply, error) { return nil, test.err }), doorLimits()).raw(t)
 				send(t, conn, doFrame(t))
-				if got := receive(t, conn, &Reply{}); *got != test.want {
+				if got := receive(t, conn, &Reply{}); !reflect.DeepEqual(got, test.want) {
 					t.Errorf("got %v, want %v", got, test.want)
 				}
 			})

@@ -24,16 +24,29 @@ func (e *Error) valid() error {
 		return errors.New("error reason is too long")
 	case len(e.Message) > maxMessage:
 		return errors.New("error message is too long")
+	case len(e.Cause) > maxReason:
+		return errors.New("error cause is too long")
+	case len(e.Culprits) > maxCulprits:
+		return errors.New("error has too many culprits")
+	}
+	for _, c := range e.Culprits {
+		if len(c) > maxCulprit {
+			return errors.New("error culprit is too long")
+		}
 	}
 	return nil
 }
 
 // fit returns e in the form that the other side takes.
 func (e *Error) fit() *Error {
-	if e.valid() == nil && strings.ToValidUTF8(e.Message+e.Reason, "") == e.Message+e.Reason {
+	text := e.Message + e.Reason + e.Cause + strings.Join(e.Culprits, "")
+	if e.valid() == nil && strings.ToValidUTF8(text, "") == text {
 		return e
 	}
-	f := &Error{Code: e.Code, Reason: cut(e.Reason, maxReason), Message: cut(e.Message, maxMessage)}
+	f := &Error{Code: e.Code, Reason: cut(e.Reason, maxReason), Message: cut(e.Message, maxMessage), Cause: cut(e.Cause, maxReason)}
+	for _, c := range e.Culprits[:min(len(e.Culprits), maxCulprits)] {
+		f.Culprits = append(f.Culprits, cut(c, maxCulprit))
+	}
 	if !f.Code.Valid() {
 		f.Code = Internal
 	}
@@ -57,7 +70,7 @@ func (r *Request) Valid() error {
 
 func (r *Request) broken() string {
 	switch {
-	case r.API != APIActivity && r.API != APISallyport:
+	case r.API != APIActivity && r.API != APISallyport && r.API != APINode:
 		return "request API is unknown"
 	case len(r.Path) > maxPath || !strings.HasPrefix(r.Path, "/") || !graphic(r.Path):
 		return "request path must begin with / and have at most 512 printable ASCII characters"
@@ -67,6 +80,16 @@ func (r *Request) broken() string {
 		return "stamp and its kind must come together"
 	case len(r.Nonce) != 0 && (len(r.Nonce) < minNonce || len(r.Nonce) > maxNonce):
 		return "nonce must have 16 to 64 bytes"
+	case r.API != APINode:
+		if r.Method+r.Query+r.Authorization != "" {
+			return "method, query and authorization are for the node API only"
+		}
+	case r.Method != "GET" && r.Method != "POST" && r.Method != "DELETE":
+		return "request method must be GET, POST or DELETE"
+	case len(r.Query) > maxQuery || !graphic(r.Query):
+		return "request query must have at most 4096 printable ASCII characters"
+	case len(r.Authorization) > maxAuthorization || !graphic(r.Authorization):
+		return "authorization must have at most 512 printable ASCII characters"
 	}
 	return ""
 }

@@ -18,7 +18,7 @@ func TestRequestMustHaveItsForm(t *testing.T) {
 		{"shortest nonce", func(r *Request) { r.Nonce = make([]byte, 16) }, ""},
 		{"longest nonce", func(r *Request) { r.Nonce = make([]byte, 64) }, ""},
 		{"no API", func(r *Request) { r.API = 0 }, "API is unknown"},
-		{"unknown API", func(r *Request) { r.API = 3 }, "API is unknown"},
+		{"unknown API", func(r *Request) { r.API = 4 }, "API is unknown"},
 		{"no path", func(r *Request) { r.Path = "" }, "path must"},
 		{"relative path", func(r *Request) { r.Path = "public" }, "path must"},
 		{"long path", func(r *Request) { r.Path = "/" + strings.Repeat("x", maxPath) }, "path must"},
@@ -28,6 +28,15 @@ func TestRequestMustHaveItsForm(t *testing.T) {
 		{"unknown stamp kind", func(r *Request) { r.StampKind, r.Stamp = 3, []byte("x") }, "stamp kind is unknown"},
 		{"stamp without kind", func(r *Request) { r.Stamp = []byte("x") }, "come together"},
 		{"kind without stamp", func(r *Request) { r.StampKind = StampAPIKey }, "come together"},
+		{"node request", func(r *Request) { r.API, r.Method, r.Query, r.Authorization = APINode, "GET", "name=a", "0a" }, ""},
+		{"node request without method", func(r *Request) { r.API = APINode }, "method must"},
+		{"node request with another method", func(r *Request) { r.API, r.Method = APINode, "PATCH" }, "method must"},
+		{"method of another API", func(r *Request) { r.Method = "GET" }, "node API only"},
+		{"query with a line break", func(r *Request) { r.API, r.Method, r.Query = APINode, "GET", "a\n" }, "query must"},
+		{"long query", func(r *Request) { r.API, r.Method, r.Query = APINode, "GET", strings.Repeat("a", maxQuery+1) }, "query must"},
+		{"long authorization", func(r *Request) {
+			r.API, r.Method, r.Authorization = APINode, "GET", strings.Repeat("a", maxAuthorization+1)
+		}, "authorization must"},
 		{"short nonce", func(r *Request) { r.Nonce = make([]byte, 15) }, "16 to 64"},
 		{"long nonce", func(r *Request) { r.Nonce = make([]byte, 65) }, "16 to 64"},
 	}

@@ -29,6 +29,8 @@ const (
 	APIActivity API = 1
 	// APISallyport is the appliance's own API under /sallyport/v1/.
 	APISallyport API = 2
+	// APINode is the node API, shaped as that of MPC nodes: /admin, /ecdsa and others.
+	APINode API = 3
 )
 
 // StampKind tells which header a stamp came in by.
@@ -51,6 +53,11 @@ type Request struct {
 	StampKind StampKind `cbor:"4,keyasint,omitempty"` // which header the stamp came in by
 	Stamp     []byte    `cbor:"5,keyasint,omitempty"` // exact header value
 	Nonce     []byte    `cbor:"6,keyasint,omitempty"` // decoded X-Sallyport-Nonce, 16 to 64 bytes
+
+	// The rest is for the node API only, and empty for others.
+	Method        string `cbor:"7,keyasint,omitempty"` // GET, POST or DELETE
+	Query         string `cbor:"8,keyasint,omitempty"` // exact raw query, without the question mark
+	Authorization string `cbor:"9,keyasint,omitempty"` // exact value of the AUTHORIZATION header
 }
 
 // Reply is the enclave's answer to a [Request]. The host passes Body on
