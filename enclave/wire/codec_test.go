@@ -94,7 +94,7 @@ func TestWrongTypeNamesFieldAndRuleButNoBytes(t *testing.T) {
 		{"bytes for text", "a1 02 46 736563726574", "field wire.Request.2: cannot be a byte string"},
 		{"number too large", "a1 01 19 0100", "field wire.Request.1: cannot be a positive integer"},
 		{"negative number", "a1 01 20", "field wire.Request.1: cannot be a negative integer"},
-		{"unknown field", "a1 07 66 736563726574", "unknown field"},
+		{"unknown field", "a1 0a 66 736563726574", "unknown field"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
