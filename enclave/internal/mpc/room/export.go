@@ -51,30 +51,29 @@ func (s *talk) export(ctx context.Context, req *mpc.ExportRequest) (*keys.Secret
 			return nil, err
 		}
 	}
-	q := new(queue)
-	if err := s.confirmTag(ctx, q, s.id[:]); err != nil {
+	if err := s.confirmTag(ctx, s.id[:]); err != nil {
 		return nil, err
 	}
 	if to != s.self {
-		return nil, s.contribute(ctx, q, req.Share, to)
+		return nil, s.contribute(ctx, req.Share, to)
 	}
-	key, err := s.combine(ctx, q, req.Share)
+	key, err := s.combine(ctx, req.Share)
 	if err == nil {
 		s.sendAll(&message{Kind: msgReveal}) // the contributors may answer their callers
 	}
 	return key, err
 }
 
-func (s *talk) contribute(ctx context.Context, q *queue, share *mpc.Share, to int) error {
+func (s *talk) contribute(ctx context.Context, share *mpc.Share, to int) error {
 	s.send(to, &message{Kind: msgShare, Body: share.Secret.Expose()})
-	_, _, err := q.next(ctx, s, msgReveal)
+	_, _, err := s.queue.next(ctx, s, msgReveal)
 	return err
 }
 
 // combine checks every share against its public share, which names who sent a
 // wrong one, and the key made of them against the public key.
-func (s *talk) combine(ctx context.Context, q *queue, share *mpc.Share) (*keys.Secret, error) {
-	got, err := s.collect(ctx, q, msgShare)
+func (s *talk) combine(ctx context.Context, share *mpc.Share) (*keys.Secret, error) {
+	got, err := s.collect(ctx, msgShare)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -123,12 +124,12 @@ type fakePairs struct {
 	self  mpc.NodeID
 	nodes []mpc.NodeID
 	mu    sync.Mutex
-	have  map[mpc.NodeID][8]byte
+	have  map[mpc.NodeID][][8]byte
 	taken map[string]bool
 }
 
 func newFakePairs(self mpc.NodeID, nodes []mpc.NodeID) *fakePairs {
-	return &fakePairs{self: self, nodes: nodes, have: map[mpc.NodeID][8]byte{}, taken: map[string]bool{}}
+	return &fakePairs{self: self, nodes: nodes, have: map[mpc.NodeID][][8]byte{}, taken: map[string]bool{}}
 }
 
 func (f *fakePairs) Self() mpc.NodeID { return f.self }
@@ -161,7 +162,8 @@ func (f *fakePairs) Handle(_ context.Context, in []byte) ([]byte, error) {
 		return nil, errors.New("not a handshake for this node")
 	}
 	f.mu.Lock()
-	f.have[mpc.NodeID(in[1:34])] = [8]byte(in[67:])
+	peer := mpc.NodeID(in[1:34])
+	f.have[peer] = append([][8]byte{[8]byte(in[67:])}, f.have[peer]...)
 	f.mu.Unlock()
 	if in[0] == 2 {
 		return nil, nil
@@ -172,10 +174,7 @@ func (f *fakePairs) Handle(_ context.Context, in []byte) ([]byte, error) {
 func (f *fakePairs) IDs(p mpc.NodeID) [][8]byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if id, ok := f.have[p]; ok {
-		return [][8]byte{id}
-	}
-	return nil
+	return slices.Clone(f.have[p])
 }
 
 func (f *fakePairs) Common(p mpc.NodeID, ids [][8]byte) Pair {

@@ -45,17 +45,16 @@ func (s *talk) keygen(ctx context.Context, req *mpc.KeygenRequest) (*mpc.Share, 
 		return nil, err
 	}
 	defer setup.PreParams.Erase()
-	q := new(queue)
-	chain, err := s.chainCode(ctx, q)
+	chain, err := s.chainCode(ctx)
 	if err != nil {
 		return nil, err
 	}
-	result, err := s.engine(ctx, q, setup, func(r *run) { r.casts = newCasts(s) })
+	result, err := s.engine(ctx, setup, func(r *run) { r.casts = newCasts(s) })
 	if err != nil {
 		return nil, err
 	}
 	result.Share.ChainCode = chain
-	return result.Share, s.confirm(ctx, q, result.Share)
+	return result.Share, s.confirm(ctx, result.Share)
 }
 
 // takePreParams takes a fresh set, for the curves that need one.
@@ -77,15 +76,15 @@ func (s *talk) x(i int) (x [32]byte) {
 
 // chainCode makes 32 bytes to which every party has added some that it could
 // not choose by those of others: all commit before any is shown.
-func (s *talk) chainCode(ctx context.Context, q *queue) ([]byte, error) {
+func (s *talk) chainCode(ctx context.Context) ([]byte, error) {
 	own := random(32)
 	s.sendAll(&message{Kind: msgCommit, Body: s.commitment(s.self, own)})
-	commits, err := s.collect(ctx, q, msgCommit)
+	commits, err := s.collect(ctx, msgCommit)
 	if err != nil {
 		return nil, err
 	}
 	s.sendAll(&message{Kind: msgReveal, Body: own})
-	reveals, err := s.collect(ctx, q, msgReveal)
+	reveals, err := s.collect(ctx, msgReveal)
 	if err != nil {
 		return nil, err
 	}
@@ -116,14 +115,14 @@ func (s *talk) commitment(party int, part []byte) []byte {
 
 // confirm compares the new key between all parties: it counts when all have
 // the same. A share is not to be kept before.
-func (s *talk) confirm(ctx context.Context, q *queue, share *mpc.Share) error {
+func (s *talk) confirm(ctx context.Context, share *mpc.Share) error {
 	tag := share.KeyTag()
-	return s.confirmTag(ctx, q, tag[:])
+	return s.confirmTag(ctx, tag[:])
 }
 
-func (s *talk) confirmTag(ctx context.Context, q *queue, tag []byte) error {
+func (s *talk) confirmTag(ctx context.Context, tag []byte) error {
 	s.sendAll(&message{Kind: msgConfirm, Body: tag})
-	got, err := s.collect(ctx, q, msgConfirm)
+	got, err := s.collect(ctx, msgConfirm)
 	if err != nil {
 		return err
 	}
@@ -142,7 +141,7 @@ func (r *Rooms) Agree(ctx context.Context, w mpc.Where, share *mpc.Share, t mpc.
 		where: w, self: share.Self, candidates: memberIDs(share), timeout: r.Times.Export,
 		claim: claim{Operation: "agree", Curve: uint8(share.Curve), Key: tag[:], Terms: t.Operation, Details: t.Details},
 	}, func(ctx context.Context, s *talk) error {
-		return s.confirmTag(ctx, new(queue), s.id[:])
+		return s.confirmTag(ctx, s.id[:])
 	}, nil)
 }
 

@@ -198,10 +198,10 @@ func waiting[T any](s *talk, have map[int]T) (out []mpc.PartyID) {
 
 // collect waits until each other party has sent one message of a kind. Other
 // kinds are kept for later.
-func (s *talk) collect(ctx context.Context, q *queue, kind uint8) (map[int]*message, error) {
+func (s *talk) collect(ctx context.Context, kind uint8) (map[int]*message, error) {
 	got := map[int]*message{}
 	for len(got) < len(s.parties)-1 {
-		from, m, err := q.next(ctx, s, kind)
+		from, m, err := s.queue.next(ctx, s, kind)
 		if err != nil {
 			if ctx.Err() != nil {
 				return nil, mpc.Failf(mpc.CauseTimeout, waiting(s, got), "they did not answer in time")

@@ -159,8 +159,7 @@ func (h *resharing) run(ctx context.Context, s *talk) error {
 		}
 		defer setup.PreParams.Erase()
 	}
-	q := new(queue)
-	result, err := s.engine(ctx, q, setup, func(r *run) { r.casts = newCasts(s) })
+	result, err := s.engine(ctx, setup, func(r *run) { r.casts = newCasts(s) })
 	if err != nil {
 		return err
 	}
@@ -168,7 +167,7 @@ func (h *resharing) run(ctx context.Context, s *talk) error {
 		result.Share.ChainCode = chain
 		h.share = result.Share
 	}
-	return h.confirm(ctx, s, q, setup)
+	return h.confirm(ctx, s, setup)
 }
 
 // setup puts the committees together from what all have said, and checks it.
@@ -277,14 +276,14 @@ func (e *oldExtra) same(f *oldExtra) bool {
 // confirm waits until all new members have the same key. Parties of the old
 // committee only do not know its public shares and say nothing of them; they
 // wait for the new ones, which must agree with each other.
-func (h *resharing) confirm(ctx context.Context, s *talk, q *queue, setup *mpc.Setup) error {
+func (h *resharing) confirm(ctx context.Context, s *talk, setup *mpc.Setup) error {
 	tag := []byte{}
 	if h.share != nil {
 		t := h.share.KeyTag()
 		tag = t[:]
 	}
 	s.sendAll(&message{Kind: msgConfirm, Body: tag})
-	got, err := s.collect(ctx, q, msgConfirm)
+	got, err := s.collect(ctx, msgConfirm)
 	if err != nil {
 		return err
 	}

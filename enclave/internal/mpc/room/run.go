@@ -9,7 +9,6 @@ import (
 // A run carries the messages of one engine session.
 type run struct {
 	s       *talk
-	q       *queue
 	session mpc.Session
 	casts   *casts // nil where broadcasts need no echo: signing checks its result
 	ahead   uint64 // number of the half-done signature that this makes; 0: none
@@ -58,8 +57,8 @@ func (r *run) carry(ctx context.Context) (*mpc.Result, error) {
 
 // early delivers what came before the engine was started.
 func (r *run) early() error {
-	kept := r.q.kept
-	r.q.kept = nil
+	kept := r.s.queue.kept
+	r.s.queue.kept = nil
 	for _, d := range kept {
 		if err := r.receive(d); err != nil {
 			return err
@@ -77,7 +76,7 @@ func (r *run) event(ctx context.Context, e mpc.Event, ok bool) (done bool, _ *mp
 	case e.Failure != nil:
 		return true, nil, e.Failure
 	case e.Result != nil:
-		return true, e.Result, nil
+		return true, e.Result, r.settle(ctx)
 	case e.Presigned && r.ahead > 0:
 		return true, nil, nil
 	}
@@ -91,9 +90,32 @@ func (r *run) out(ctx context.Context, m *mpc.Message) {
 		return
 	}
 	r.held = append(r.held, m)
+	r.ask(ctx)
+}
+
+// ask makes this party's contribution durable, once.
+func (r *run) ask(ctx context.Context) {
 	if !r.asked {
 		r.asked = true
 		go func() { r.allowed <- r.contribute(ctx) }()
+	}
+}
+
+// settle holds a result, which may come before the last messages have left,
+// until the contribution is durable.
+func (r *run) settle(ctx context.Context) error {
+	if r.hold == 0 || r.contribute == nil {
+		return nil
+	}
+	r.ask(ctx)
+	select {
+	case <-ctx.Done():
+		return r.late(ctx)
+	case err := <-r.allowed:
+		if err == nil {
+			r.release()
+		}
+		return err
 	}
 }
 
@@ -146,7 +168,7 @@ func (r *run) receive(d delivery) error {
 			r.session.Deliver(sender, true, body)
 		}
 	default:
-		return r.q.keep(r.s, d.from, m)
+		return r.s.queue.keep(r.s, d.from, m)
 	}
 	return nil
 }
@@ -170,13 +192,13 @@ func (r *run) late(ctx context.Context) error {
 }
 
 // engine starts the engine and carries a session to its result.
-func (s *talk) engine(ctx context.Context, q *queue, setup *mpc.Setup, change func(*run)) (*mpc.Result, error) {
+func (s *talk) engine(ctx context.Context, setup *mpc.Setup, change func(*run)) (*mpc.Result, error) {
 	session, err := s.rooms.Engine.Start(ctx, setup)
 	if err != nil {
 		return nil, err
 	}
 	defer drain(session)
-	r := &run{s: s, q: q, session: session}
+	r := &run{s: s, session: session}
 	if change != nil {
 		change(r)
 	}

@@ -107,18 +107,17 @@ func (g *signing) sign(ctx context.Context, s *talk) error {
 // finish signs with a half-done signature if all have set aside the same one,
 // else from the beginning.
 func (g *signing) finish(ctx context.Context, s *talk, arrange func(*run)) (*mpc.Result, error) {
-	q := new(queue)
 	if session, ok := g.take(s); ok {
 		g.warm = true
 		defer drain(session)
 		if err := session.Finish(g.req.Digest); err != nil {
 			return nil, err
 		}
-		r := &run{s: s, q: q, session: session}
+		r := &run{s: s, session: session}
 		arrange(r)
 		return r.carry(ctx)
 	}
-	return s.engine(ctx, q, s.signSetup(mpc.OpSign, g.req.Share, g.req.Digest, g.req.Delta), arrange)
+	return s.engine(ctx, s.signSetup(mpc.OpSign, g.req.Share, g.req.Digest, g.req.Delta), arrange)
 }
 
 // take takes the half-done signature of this quorum out of the pool, for good.
@@ -177,23 +176,22 @@ func (g *signing) refill(ctx context.Context, s *talk) error {
 	if g.warm {
 		n = aheadAfterWarm
 	}
-	q := new(queue)
 	for i := range n {
-		if err := g.makeAhead(ctx, s, q, uint64(i+1)); err != nil {
+		if err := g.makeAhead(ctx, s, uint64(i+1)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (g *signing) makeAhead(ctx context.Context, s *talk, q *queue, number uint64) error {
+func (g *signing) makeAhead(ctx context.Context, s *talk, number uint64) error {
 	setup := s.signSetup(mpc.OpPresign, g.share, nil, g.req.Delta)
 	setup.Session = aheadSession(s.id, number)
 	session, err := s.rooms.Engine.Start(s.rooms.ctx, setup)
 	if err != nil {
 		return err
 	}
-	r := &run{s: s, q: q, session: session, ahead: number}
+	r := &run{s: s, session: session, ahead: number}
 	if _, err := r.carry(ctx); err != nil {
 		drain(session)
 		return err

@@ -21,6 +21,7 @@ type talk struct {
 	self    int
 	peers   []*peer // by index of parties; nil for self
 	inbox   chan delivery
+	queue   queue
 
 	mu    sync.Mutex
 	over  error // why nothing more comes
