@@ -6,7 +6,7 @@ import (
 	"log/slog"
 	"net"
 
-	"github.com/sallyport/sallyport/host/internal/turnkey"
+	"github.com/sallyport/sallyport/host/internal/front"
 )
 
 // listen opens the HTTP front, with TLS when there is a certificate.
@@ -23,15 +23,15 @@ func (c *Command) listen(log *slog.Logger) (net.Listener, error) {
 			NextProtos:   []string{"http/1.1"},
 		}
 	}
-	front, err := net.Listen("tcp", c.Listen)
+	ln, err := net.Listen("tcp", c.Listen)
 	if err != nil {
 		return nil, fmt.Errorf("--listen: %w", err)
 	}
 	if config != nil {
-		return turnkey.Listener(tls.NewListener(front, config)), nil
+		return front.Listener(tls.NewListener(ln, config)), nil
 	}
-	if tcp, ok := front.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
+	if tcp, ok := ln.Addr().(*net.TCPAddr); ok && !tcp.IP.IsLoopback() {
 		log.Warn("plain HTTP on an address that others can reach: stamps keep requests from being altered, not from being read", "listen", tcp.String())
 	}
-	return turnkey.Listener(front), nil
+	return front.Listener(ln), nil
 }

@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
 	"github.com/sallyport/sallyport/host/internal/store"
 	"github.com/sallyport/sallyport/host/internal/turnkey"
+	"github.com/sallyport/sallyport/host/internal/vertex"
 )
 
 // Command holds the flags of `sallyport serve`.
@@ -68,20 +70,22 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("--door: %w", err)
 	}
 	defer door.Close()
-	front, err := c.listen(log)
+	ln, err := c.listen(log)
 	if err != nil {
 		return err
 	}
-	defer front.Close()
+	defer ln.Close()
 
 	enclave := wire.NewEnclaveClient(c.Enclave)
 	defer func() { _ = enclave.Close() }() // never fails
-	server := turnkey.NewServer(turnkey.New(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight, Log: log}))
+	server := front.NewServer(front.New(enclave, front.Config{Log: log},
+		turnkey.Face(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight}),
+		vertex.Face(vertex.Config{MaxInFlight: c.MaxInFlight})))
 	s := &session{
-		log: log, server: server, front: front,
+		log: log, server: server, front: ln,
 		serveDoor: func(ctx context.Context) error { return wire.ServeHost(ctx, door, host, log) },
 		timeout:   c.StopTimeout,
-		listening: func() error { return c.announce(log, front.Addr()) },
+		listening: func() error { return c.announce(log, ln.Addr()) },
 	}
 	defer c.retract()
 	return s.run(ctx)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
 )
 
 // still answers without remembering anything.
@@ -61,7 +62,7 @@ func BenchmarkServer(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			s := httptest.NewUnstartedServer(nil)
-			s.Config = NewServer(New(enclave, Config{}))
+			s.Config = front.NewServer(New(enclave, Config{}))
 			s.Config.Handler = h
 			s.Start()
 			defer s.Close()

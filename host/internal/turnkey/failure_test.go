@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
+	"github.com/sallyport/sallyport/host/internal/front/fronttest"
 )
 
 func TestFailuresOfTheDoorHaveTheEnvelope(t *testing.T) {
@@ -28,14 +29,14 @@ func TestFailuresOfTheDoorHaveTheEnvelope(t *testing.T) {
 		{name: "a defect", err: errors.New("SECRET"), status: 500, code: 13, message: "incident "},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{do: func(context.Context, *wire.Request) (*wire.Reply, error) { return nil, tt.err }}
-			a := do(t, "POST", serve(t, f, Config{})+whoami, "{}", nil)
+			f := &fronttest.Enclave{OnDo: func(context.Context, *wire.Request) (*wire.Reply, error) { return nil, tt.err }}
+			a := fronttest.Do(t, "POST", serve(t, f, Config{})+whoami, "{}", nil)
 			wantEnvelope(t, a, tt.status, tt.code)
-			if !strings.Contains(a.body, tt.message) || strings.Contains(a.body, "SECRET") {
-				t.Errorf("body %s", a.body)
+			if !strings.Contains(a.Body, tt.message) || strings.Contains(a.Body, "SECRET") {
+				t.Errorf("body %s", a.Body)
 			}
-			if (a.header.Get("Retry-After") != "") != tt.retry {
-				t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+			if (a.Header.Get("Retry-After") != "") != tt.retry {
+				t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 			}
 		})
 	}
@@ -55,12 +56,12 @@ func TestImpossibleRepliesAreIncidents(t *testing.T) {
 		"a panic":   func(context.Context, *wire.Request) (*wire.Reply, error) { panic("SECRET") },
 	} {
 		t.Run(name, func(t *testing.T) {
-			var out syncBuffer
-			url, stop := serveUntil(t, &fake{do: do1}, Config{Log: slog.New(slog.NewTextHandler(&out, nil))})
-			a := do(t, "POST", url+whoami, "{}", nil)
+			var out fronttest.Log
+			url, stop := fronttest.Serve(t, New(&fronttest.Enclave{OnDo: do1}, Config{Log: slog.New(slog.NewTextHandler(&out, nil))}))
+			a := fronttest.Do(t, "POST", url+whoami, "{}", nil)
 			wantEnvelope(t, a, 500, 13)
 			stop()
-			_, number, _ := strings.Cut(a.body, "incident ")
+			_, number, _ := strings.Cut(a.Body, "incident ")
 			number, _, _ = strings.Cut(number, `"`)
 			if len(number) != 16 || !strings.Contains(out.String(), "incident="+number) {
 				t.Errorf("incident %q is not in the log: %s", number, out.String())
@@ -73,82 +74,64 @@ func TestImpossibleRepliesAreIncidents(t *testing.T) {
 }
 
 func TestLeavingClientCancelsItsCall(t *testing.T) {
-	called, cancelled := make(chan struct{}), make(chan error, 1)
-	f := &fake{do: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
-		close(called)
-		<-ctx.Done()
-		cancelled <- ctx.Err()
-		return nil, ctx.Err()
-	}}
-	ctx, cancel := context.WithCancel(t.Context())
-	r, err := http.NewRequestWithContext(ctx, "POST", serve(t, f, Config{})+whoami, strings.NewReader("{}"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		<-called
-		cancel()
-	}()
-	if res, err := http.DefaultTransport.RoundTrip(r); err == nil {
-		res.Body.Close()
-		t.Fatal("an answer came")
-	}
-	if err := <-cancelled; !errors.Is(err, context.Canceled) {
+	f := &fronttest.Enclave{}
+	if err := f.CancelledByClient(t, serve(t, f, Config{})+whoami); !errors.Is(err, context.Canceled) {
 		t.Errorf("the call ended with %v", err)
 	}
 }
 
 func TestUnansweredCallEnds(t *testing.T) {
-	f := &fake{do: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
+	f := &fronttest.Enclave{OnDo: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}}
-	a := do(t, "POST", serve(t, f, Config{CallTimeout: 20 * time.Millisecond})+whoami, "{}", nil)
+	a := fronttest.Do(t, "POST", serve(t, f, Config{CallTimeout: 20 * time.Millisecond})+whoami, "{}", nil)
 	wantEnvelope(t, a, 503, 14)
 }
 
 func TestRequestsBeyondTheBoundAreShedAtOnce(t *testing.T) {
 	entered, release := make(chan struct{}, 2), make(chan struct{})
-	f := &fake{do: func(context.Context, *wire.Request) (*wire.Reply, error) {
+	f := &fronttest.Enclave{OnDo: func(context.Context, *wire.Request) (*wire.Reply, error) {
 		entered <- struct{}{}
 		<-release
 		return &wire.Reply{Status: 200, Body: []byte(`{}`)}, nil
 	}}
 	url := serve(t, f, Config{MaxInFlight: 2})
-	done := make(chan answer, 2)
+	done := make(chan fronttest.Answer, 2)
 	for range 2 {
-		go func() { done <- do(t, "POST", url+whoami, "{}", nil) }()
+		go func() { done <- fronttest.Do(t, "POST", url+whoami, "{}", nil) }()
 		<-entered
 	}
-	a := do(t, "POST", url+whoami, "{}", nil)
+	a := fronttest.Do(t, "POST", url+whoami, "{}", nil)
 	wantEnvelope(t, a, 429, 8)
-	if a.header.Get("Retry-After") != "1" {
-		t.Errorf("Retry-After %q", a.header.Get("Retry-After"))
+	if a.Header.Get("Retry-After") != "1" {
+		t.Errorf("Retry-After %q", a.Header.Get("Retry-After"))
 	}
-	if a := do(t, "GET", url+"/readyz", "", nil); a.status != 200 {
-		t.Errorf("readyz says %d while busy", a.status)
+	if a := fronttest.Do(t, "GET", url+"/readyz", "", nil); a.Status != 200 {
+		t.Errorf("readyz says %d while busy", a.Status)
 	}
 	close(release)
 	for range 2 {
-		if a := <-done; a.status != 200 {
-			t.Errorf("a request that was let in got %d", a.status)
+		if a := <-done; a.Status != 200 {
+			t.Errorf("a request that was let in got %d", a.Status)
 		}
 	}
-	if a := do(t, "POST", url+whoami, "{}", nil); a.status != 200 {
-		t.Errorf("afterwards: %d", a.status)
+	if a := fronttest.Do(t, "POST", url+whoami, "{}", nil); a.Status != 200 {
+		t.Errorf("afterwards: %d", a.Status)
 	}
 }
 
 func TestLargeBodiesHaveABudget(t *testing.T) {
-	h := New(&fake{}, Config{})
-	h.bodies.limit = firstRead + 1
-	url := serveHandler(t, h)
-	wantEnvelope(t, do(t, "POST", url+whoami, strings.Repeat("x", MaxBody), nil), 429, 8)
-	if a := do(t, "POST", url+whoami, strings.Repeat("x", firstRead), nil); a.status != 200 {
-		t.Errorf("a small body got %d", a.status)
-	}
-	if in := h.bodies.in.Load(); in != 0 {
-		t.Errorf("%d bytes were not given back", in)
+	f := &fronttest.Enclave{}
+	url := serveHandler(t, front.New(f, front.Config{BodyBytes: front.FirstRead + 1}, Face(f, Config{})))
+	for range 2 { // what was taken is given back
+		wantEnvelope(t, fronttest.Do(t, "POST", url+whoami, strings.Repeat("x", front.MaxBody), nil), 429, 8)
+		if a := fronttest.Do(t, "POST", url+whoami, strings.Repeat("x", front.FirstRead), nil); a.Status != 200 {
+			t.Errorf("a small body got %d", a.Status)
+		}
+		if a := fronttest.Do(t, "POST", url+whoami, strings.Repeat("x", front.FirstRead+1), nil); a.Status != 200 {
+			t.Errorf("a body of the budget got %d", a.Status)
+		}
 	}
 }
 
@@ -165,17 +148,17 @@ func TestHealthPages(t *testing.T) {
 		{"nothing", func() (*wire.Status, error) { return nil, nil }, 503, "cannot be reached"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			url := serve(t, &fake{status: tt.status}, Config{})
-			a := do(t, "GET", url+"/readyz", "", nil)
-			if a.status != tt.want || !strings.Contains(a.body, tt.text) {
-				t.Errorf("readyz: %d %s", a.status, a.body)
+			url := serve(t, &fronttest.Enclave{OnStatus: tt.status}, Config{})
+			a := fronttest.Do(t, "GET", url+"/readyz", "", nil)
+			if a.Status != tt.want || !strings.Contains(a.Body, tt.text) {
+				t.Errorf("readyz: %d %s", a.Status, a.Body)
 			}
 			if tt.want != 200 {
 				wantEnvelope(t, a, 503, 14)
 			}
 			for _, method := range []string{"GET", "HEAD"} {
-				if a := do(t, method, url+"/healthz", "", nil); a.status != 200 {
-					t.Errorf("%s healthz: %d", method, a.status)
+				if a := fronttest.Do(t, method, url+"/healthz", "", nil); a.Status != 200 {
+					t.Errorf("%s healthz: %d", method, a.Status)
 				}
 			}
 		})
@@ -184,12 +167,12 @@ func TestHealthPages(t *testing.T) {
 
 func TestReadyPageAsksTheEnclaveOnceForMany(t *testing.T) {
 	asked := 0
-	f := &fake{status: func() (*wire.Status, error) { asked++; return &wire.Status{Phase: wire.PhaseReady}, nil }}
-	h := New(f, Config{})
-	h.ready.until = time.Now().Add(time.Hour) // nothing was asked yet: the zero answer is ready
-	url := serveHandler(t, h)
+	f := &fronttest.Enclave{OnStatus: func() (*wire.Status, error) { asked++; return &wire.Status{Phase: wire.PhaseReady}, nil }}
+	ready := &readiness{enclave: f, until: time.Now().Add(time.Hour)} // nothing was asked yet: the zero answer is ready
+	face := &front.Face{Find: newTable(front.NewLane(1, time.Second), ready).find, Voice: voice}
+	url := serveHandler(t, front.New(f, front.Config{}, face))
 	for range 5 {
-		do(t, "GET", url+"/readyz", "", nil)
+		fronttest.Do(t, "GET", url+"/readyz", "", nil)
 	}
 	if asked != 0 {
 		t.Errorf("asked %d times", asked)

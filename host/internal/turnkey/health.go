@@ -6,12 +6,17 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
 )
 
 var (
 	aliveBody = []byte(`{"status":"alive"}`)
 	readyBody = []byte(`{"status":"ready"}`)
 )
+
+var unreachable = voice.Unavailable("the enclave cannot be reached")
+
+func serveAlive(x *front.Exchange) { x.Write(200, aliveBody) }
 
 const (
 	// readyFor is how long an answer of /readyz serves: the page needs no
@@ -28,18 +33,18 @@ type readiness struct {
 
 	mu      sync.Mutex
 	until   time.Time
-	refusal *refusal // nil when ready
+	refusal *front.Refusal // nil when ready
 }
 
-func (r *readiness) serve(x *exchange) {
+func (r *readiness) serve(x *front.Exchange) {
 	if no := r.ask(); no != nil {
-		x.refuse(no)
+		x.Refuse(no)
 		return
 	}
-	x.write(200, readyBody)
+	x.Write(200, readyBody)
 }
 
-func (r *readiness) ask() *refusal {
+func (r *readiness) ask() *front.Refusal {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if time.Now().Before(r.until) {
@@ -55,7 +60,7 @@ func (r *readiness) ask() *refusal {
 	case status.Phase == wire.PhaseReady:
 		r.refusal = nil
 	default:
-		r.refusal = retrying(refuse(wire.Unavailable, "", "the enclave is "+printable(string(status.Phase), 32)))
+		r.refusal = voice.Unavailable("the enclave is " + front.Printable(string(status.Phase), 32))
 	}
 	r.until = time.Now().Add(readyFor)
 	return r.refusal

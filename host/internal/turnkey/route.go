@@ -5,43 +5,25 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
 )
 
-type kind uint8
-
-const (
-	kindForward kind = iota
-	kindAlive
-	kindReady
-)
-
-// route is one row of the routing table.
-type route struct {
-	kind  kind
-	api   wire.API
-	allow string // the Allow header: methods separated by ", "
+// table is the routing table.
+type table struct {
+	activity *front.Route
+	exact    map[string]*front.Route // paths that are names themselves
 }
 
-func (r *route) allows(method string) bool {
-	if method == r.allow {
-		return true
+func newTable(lane *front.Lane, ready *readiness) *table {
+	return &table{
+		activity: &front.Route{API: wire.APIActivity, Lane: lane, Allow: http.MethodPost},
+		exact: map[string]*front.Route{
+			"/sallyport/v1/organizations": {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/sallyport/v1/status":        {API: wire.APISallyport, Lane: lane, Allow: http.MethodGet},
+			"/healthz":                    {Page: serveAlive, Allow: "GET, HEAD"},
+			"/readyz":                     {Page: ready.serve, Allow: "GET, HEAD"},
+		},
 	}
-	for m := range strings.SplitSeq(r.allow, ", ") {
-		if m == method {
-			return true
-		}
-	}
-	return false
-}
-
-var activityRoute = &route{kind: kindForward, api: wire.APIActivity, allow: http.MethodPost}
-
-// exact holds the paths that are names themselves.
-var exact = map[string]*route{
-	"/sallyport/v1/organizations": {kind: kindForward, api: wire.APISallyport, allow: http.MethodPost},
-	"/sallyport/v1/status":        {kind: kindForward, api: wire.APISallyport, allow: http.MethodGet},
-	"/healthz":                    {kind: kindAlive, allow: "GET, HEAD"},
-	"/readyz":                     {kind: kindReady, allow: "GET, HEAD"},
 }
 
 // The two families of the activity API; a name follows the slash. Which names
@@ -55,11 +37,11 @@ const (
 // path is taken as it stands, with one exception: a base URL that ends in a
 // slash makes clients send two at the start, so one of them is dropped. What
 // was percent-encoded is refused, because then path and bytes would differ.
-func find(r *http.Request) (string, *route) {
+func (t *table) find(r *http.Request) (path string, route *front.Route, mine bool) {
 	if r.URL.RawPath != "" {
-		return "", nil
+		return "", nil, false
 	}
-	path := r.URL.Path
+	path = r.URL.Path
 	if strings.HasPrefix(path, "//") {
 		path = path[1:]
 	}
@@ -67,13 +49,14 @@ func find(r *http.Request) (string, *route) {
 	if !ok {
 		name, ok = strings.CutPrefix(path, queryPrefix)
 	}
-	if ok {
-		if !plainName(name) {
-			return "", nil
-		}
-		return path, activityRoute
+	if !ok {
+		route = t.exact[path]
+		return path, route, route != nil
 	}
-	return path, exact[path]
+	if !plainName(name) {
+		return "", nil, true
+	}
+	return path, t.activity, true
 }
 
 // maxName is twice the longest name in the activity API.

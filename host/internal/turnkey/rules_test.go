@@ -1,17 +1,15 @@
 package turnkey
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/front"
+	"github.com/sallyport/sallyport/host/internal/front/fronttest"
 )
 
 const whoami = "/public/v1/query/whoami"
@@ -63,23 +61,23 @@ func TestRequestsThatBreakARuleAreRefused(t *testing.T) {
 		{name: "nonce of odd length", method: "POST", path: whoami, header: http.Header{"X-Sallyport-Nonce": {nonce + "a"}}, status: 400, code: 3},
 		{name: "nonce not hex", method: "POST", path: whoami, header: http.Header{"X-Sallyport-Nonce": {"x" + nonce[1:]}}, status: 400, code: 3},
 		{name: "nonce on status too", method: "GET", path: "/sallyport/v1/status", header: http.Header{"X-Sallyport-Nonce": {"00"}}, status: 400, code: 3},
-		{name: "body one byte too long", method: "POST", path: whoami, body: strings.Repeat("x", MaxBody+1), status: 413, code: 3},
+		{name: "body one byte too long", method: "POST", path: whoami, body: strings.Repeat("x", front.MaxBody+1), status: 413, code: 3},
 		{name: "body in a GET", method: "GET", path: "/sallyport/v1/status", body: "{}", status: 400, code: 3},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{}
-			a := do(t, tt.method, serve(t, f, Config{})+tt.path, tt.body, tt.header)
+			f := &fronttest.Enclave{}
+			a := fronttest.Do(t, tt.method, serve(t, f, Config{})+tt.path, tt.body, tt.header)
 			wantEnvelope(t, a, tt.status, tt.code)
-			if !strings.Contains(a.body, tt.message) {
-				t.Errorf("body %s, want %q in it", a.body, tt.message)
+			if !strings.Contains(a.Body, tt.message) {
+				t.Errorf("body %s, want %q in it", a.Body, tt.message)
 			}
-			if (tt.status == 405) != (a.header.Get("Allow") != "") {
-				t.Errorf("Allow is %q", a.header.Get("Allow"))
+			if (tt.status == 405) != (a.Header.Get("Allow") != "") {
+				t.Errorf("Allow is %q", a.Header.Get("Allow"))
 			}
-			if len(f.requests()) != 0 {
+			if len(f.Requests()) != 0 {
 				t.Error("it crossed the door")
 			}
-			for name := range a.header {
+			for name := range a.Header {
 				if strings.HasPrefix(name, "Access-Control-") {
 					t.Errorf("header %s", name)
 				}
@@ -98,18 +96,18 @@ func TestStampsAndBodiesAtTheirLimitsCross(t *testing.T) {
 		{name: "no stamp, empty body"},
 		{name: "passkey", body: "{}", header: http.Header{"X-Stamp-Webauthn": {`{"a":"b"}`}}, kind: wire.StampWebAuthn},
 		{name: "nonce of 64 bytes", header: http.Header{"X-Sallyport-Nonce": {strings.Repeat("a5", 64)}}},
-		{name: "body at the first read", body: strings.Repeat("x", firstRead)},
-		{name: "body past the first read", body: strings.Repeat("x", firstRead+1)},
-		{name: "largest body", body: strings.Repeat("x", MaxBody)},
+		{name: "body at the first read", body: strings.Repeat("x", front.FirstRead)},
+		{name: "body past the first read", body: strings.Repeat("x", front.FirstRead+1)},
+		{name: "largest body", body: strings.Repeat("x", front.MaxBody)},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{}
+			f := &fronttest.Enclave{}
 			s := New(f, Config{})
-			a := do(t, "POST", serveHandler(t, s)+whoami, tt.body, tt.header)
-			if a.status != 200 {
-				t.Fatalf("answer is %d %s", a.status, a.body)
+			a := fronttest.Do(t, "POST", serveHandler(t, s)+whoami, tt.body, tt.header)
+			if a.Status != 200 {
+				t.Fatalf("answer is %d %s", a.Status, a.Body)
 			}
-			got := f.requests()[0]
+			got := f.Requests()[0]
 			if string(got.Body) != tt.body || got.StampKind != tt.kind {
 				t.Errorf("%d bytes with stamp kind %d crossed", len(got.Body), got.StampKind)
 			}
@@ -117,39 +115,10 @@ func TestStampsAndBodiesAtTheirLimitsCross(t *testing.T) {
 	}
 }
 
-func serveHandler(t *testing.T, h *Handler) string {
+func serveHandler(t *testing.T, h *front.Handler) string {
 	t.Helper()
-	url, _ := serveUntil(t, nil, Config{}, func(s *http.Server) { s.Handler = h })
+	url, _ := fronttest.Serve(t, h)
 	return url
-}
-
-// raw sends bytes as they are and returns the first line and body of the
-// answer, and whether the server closed the connection after it.
-func raw(t *testing.T, url, request string) (res *http.Response, body string, closed bool) {
-	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	if _, err := io.WriteString(c, request); err != nil {
-		t.Fatal(err)
-	}
-	r := bufio.NewReader(c)
-	res, err = http.ReadResponse(r, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	b, _ := io.ReadAll(res.Body)
-	if err := c.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
-		t.Fatal(err)
-	}
-	if res.Close {
-		_, err = r.ReadByte()
-		closed = errors.Is(err, io.EOF)
-	}
-	return res, string(b), closed
 }
 
 func TestAmbiguousFramingIsRefusedAndTheConnectionClosed(t *testing.T) {
@@ -160,24 +129,24 @@ func TestAmbiguousFramingIsRefusedAndTheConnectionClosed(t *testing.T) {
 		{"negative length", "Content-Length: -1\r\n", "{}"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			f := &fake{}
-			res, body, closed := raw(t, serve(t, f, Config{}), "POST "+whoami+" HTTP/1.1\r\nHost: x\r\n"+tt.headers+"\r\n"+tt.body)
-			if !closed || len(f.requests()) != 0 {
-				t.Errorf("closed %v, %d crossed: %s", closed, len(f.requests()), body)
+			f := &fronttest.Enclave{}
+			a, closed := fronttest.Raw(t, serve(t, f, Config{}), "POST "+whoami+" HTTP/1.1\r\nHost: x\r\n"+tt.headers+"\r\n"+tt.body)
+			if !closed || len(f.Requests()) != 0 {
+				t.Errorf("closed %v, %d crossed: %s", closed, len(f.Requests()), a.Body)
 			}
-			wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 400, 3)
+			wantEnvelope(t, a, 400, 3)
 		})
 	}
 }
 
 func TestHugeHeadersAreRefused(t *testing.T) {
-	f := &fake{}
-	res, body, closed := raw(t, serve(t, f, Config{}),
+	f := &fronttest.Enclave{}
+	a, closed := fronttest.Raw(t, serve(t, f, Config{}),
 		"POST "+whoami+" HTTP/1.1\r\nHost: x\r\nX-Stamp: "+strings.Repeat("a", 100<<10)+"\r\n\r\n")
-	if !closed || len(f.requests()) != 0 {
-		t.Errorf("closed %v, %d crossed", closed, len(f.requests()))
+	if !closed || len(f.Requests()) != 0 {
+		t.Errorf("closed %v, %d crossed", closed, len(f.Requests()))
 	}
-	wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 431, 3)
+	wantEnvelope(t, a, 431, 3)
 }
 
 func TestWhatIsNotHTTPIsRefusedInJSON(t *testing.T) {
@@ -192,31 +161,31 @@ func TestWhatIsNotHTTPIsRefusedInJSON(t *testing.T) {
 		"version of the future": {"POST " + whoami + " HTTP/3.0\r\nHost: x\r\n\r\n", 505},
 	} {
 		t.Run(name, func(t *testing.T) {
-			res, body, _ := raw(t, serve(t, &fake{}, Config{}), tt.request)
-			if res.StatusCode != tt.status || res.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(body, `{"code":`) {
-				t.Errorf("status %d, %s: %s", res.StatusCode, res.Header.Get("Content-Type"), body)
+			a, _ := fronttest.Raw(t, serve(t, &fronttest.Enclave{}, Config{}), tt.request)
+			if a.Status != tt.status || a.Header.Get("Content-Type") != "application/json" || !strings.HasPrefix(a.Body, `{"code":`) {
+				t.Errorf("status %d, %s: %s", a.Status, a.Header.Get("Content-Type"), a.Body)
 			}
 		})
 	}
 }
 
 func TestOptionsStarIsAnUnknownPath(t *testing.T) {
-	res, body, _ := raw(t, serve(t, &fake{}, Config{}), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
-	wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 404, 5)
+	a, _ := fronttest.Raw(t, serve(t, &fronttest.Enclave{}, Config{}), "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n")
+	wantEnvelope(t, a, 404, 5)
 }
 
 func TestSlowBodyEndsAtTheReadDeadline(t *testing.T) {
-	f := &fake{}
-	url, _ := serveUntil(t, f, Config{}, func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond })
-	res, body, closed := raw(t, url, "POST "+whoami+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
-	wantEnvelope(t, answer{res.StatusCode, res.Header, body}, 408, 3)
-	if !closed || len(f.requests()) != 0 {
-		t.Errorf("closed %v, %d crossed", closed, len(f.requests()))
+	f := &fronttest.Enclave{}
+	url, _ := fronttest.Serve(t, New(f, Config{}), func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond })
+	a, closed := fronttest.Raw(t, url, "POST "+whoami+" HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n{")
+	wantEnvelope(t, a, 408, 3)
+	if !closed || len(f.Requests()) != 0 {
+		t.Errorf("closed %v, %d crossed", closed, len(f.Requests()))
 	}
 }
 
 func TestSlowCallOutlivesTheReadDeadline(t *testing.T) {
-	f := &fake{do: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
+	f := &fronttest.Enclave{OnDo: func(ctx context.Context, _ *wire.Request) (*wire.Reply, error) {
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -224,12 +193,12 @@ func TestSlowCallOutlivesTheReadDeadline(t *testing.T) {
 			return &wire.Reply{Status: 200, Body: []byte(`{}`)}, nil
 		}
 	}}
-	url, _ := serveUntil(t, f, Config{}, func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond })
+	url, _ := fronttest.Serve(t, New(f, Config{}), func(s *http.Server) { s.ReadTimeout = 50 * time.Millisecond })
 	for _, tt := range []struct{ method, path, body string }{
 		{"POST", whoami, "{}"}, {"POST", whoami, ""}, {"GET", "/sallyport/v1/status", ""},
 	} {
-		if a := do(t, tt.method, url+tt.path, tt.body, nil); a.status != 200 {
-			t.Errorf("%s %s: %d %s", tt.method, tt.path, a.status, a.body)
+		if a := fronttest.Do(t, tt.method, url+tt.path, tt.body, nil); a.Status != 200 {
+			t.Errorf("%s %s: %d %s", tt.method, tt.path, a.Status, a.Body)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package turnkey
+package front
 
 import (
 	"crypto/tls"
@@ -31,8 +31,9 @@ func NewServer(h *Handler) *http.Server {
 		Protocols:         protocols,
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       requestTimeout,
-		// Counted from the end of the headers: the body, the call, the answer.
-		WriteTimeout:                 requestTimeout + h.timeout + 10*time.Second,
+		// For what the host answers by itself. An answer from the enclave gets
+		// its time once it is there.
+		WriteTimeout:                 requestTimeout + answerTimeout,
 		IdleTimeout:                  idleTimeout,
 		MaxHeaderBytes:               maxHeader,
 		DisableGeneralOptionsHandler: true, // OPTIONS * is a path like any other

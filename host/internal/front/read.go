@@ -1,4 +1,4 @@
-package turnkey
+package front
 
 import (
 	"encoding/hex"
@@ -16,11 +16,11 @@ const (
 	// holds, so that body, stamp and nonce fit into one with room to spare.
 	MaxBody = 512 << 10
 
-	// firstRead is what a body may hold without counting against
+	// FirstRead is what a body may hold without counting against
 	// maxBodyBytes. Nearly every request is smaller.
-	firstRead = 4 << 10
+	FirstRead = 4 << 10
 	// maxBodyBytes bounds the memory held by all bodies larger than
-	// firstRead: 128 of the largest.
+	// FirstRead: 128 of the largest.
 	maxBodyBytes = 128 * MaxBody
 
 	minNonce, maxNonce = 16, 64 // bytes
@@ -35,35 +35,36 @@ const (
 
 // readHeaders fills in what headers say about a request. Whatever could be
 // read in two ways is refused rather than chosen between.
-func readHeaders(r *http.Request, req *wire.Request) *refusal {
+func (x *Exchange) readHeaders(req *wire.Request) *Refusal {
+	r := x.r
 	if e := r.Header["Content-Encoding"]; len(e) > 0 {
-		return unsupportedEncoding
+		return x.voice.unsupportedEncoding
 	}
 	key, web := r.Header[headerStamp], r.Header[headerWebAuthn]
 	if len(key)+len(web) > 1 {
-		return twoStamps
+		return x.voice.twoStamps
 	}
 	switch {
 	case len(key) == 1 && key[0] == "" || len(web) == 1 && web[0] == "":
-		return emptyStamp
+		return x.voice.emptyStamp
 	case len(key) == 1:
 		req.StampKind, req.Stamp = wire.StampAPIKey, []byte(key[0])
 	case len(web) == 1:
 		req.StampKind, req.Stamp = wire.StampWebAuthn, []byte(web[0])
 	}
-	return readNonce(r.Header[headerNonce], req)
+	return x.readNonce(r.Header[headerNonce], req)
 }
 
-func readNonce(values []string, req *wire.Request) *refusal {
+func (x *Exchange) readNonce(values []string, req *wire.Request) *Refusal {
 	switch {
 	case len(values) == 0:
 		return nil
 	case len(values) > 1:
-		return badNonce
+		return x.voice.badNonce
 	}
 	nonce, err := hex.DecodeString(values[0])
 	if err != nil || len(nonce) < minNonce || len(nonce) > maxNonce {
-		return badNonce
+		return x.voice.badNonce
 	}
 	req.Nonce = nonce
 	return nil
@@ -75,22 +76,22 @@ func readNonce(values []string, req *wire.Request) *refusal {
 // A body needs a Content-Length. A chunked one would leave two readers (a
 // proxy and this server) to agree on where it ends, and no known client sends
 // one.
-func (h *Handler) readBody(x *exchange, req *wire.Request) (held int64, no *refusal) {
+func (h *Handler) readBody(x *Exchange, req *wire.Request) (held int64, no *Refusal) {
 	n := x.r.ContentLength
 	switch {
 	case len(x.r.TransferEncoding) > 0 || n < 0:
-		return 0, noLength
+		return 0, x.voice.noLength
 	case n > MaxBody:
-		return 0, tooLarge
+		return 0, x.voice.tooLarge
 	case n > 0 && x.r.Method == http.MethodGet:
-		return 0, bodyOnGet
+		return 0, x.voice.bodyOnGet
 	}
-	body := make([]byte, 0, min(n, firstRead))
+	body := make([]byte, 0, min(n, FirstRead))
 	for {
 		got, err := io.ReadFull(x.r.Body, body[len(body):cap(body)])
 		body = body[:len(body)+got]
 		if err != nil {
-			return held, bodyError(err)
+			return held, x.bodyError(err)
 		}
 		if int64(len(body)) == n {
 			break
@@ -98,7 +99,7 @@ func (h *Handler) readBody(x *exchange, req *wire.Request) (held int64, no *refu
 		// Grow by what has arrived, never by what was announced alone.
 		size := min(n, 2*int64(cap(body)))
 		if !h.bodies.enter(size - held) {
-			return held, overloaded
+			return held, x.voice.overloaded
 		}
 		held = size
 		body = append(make([]byte, 0, size), body...)
@@ -108,17 +109,17 @@ func (h *Handler) readBody(x *exchange, req *wire.Request) (held int64, no *refu
 	return held, nil
 }
 
-func bodyError(err error) *refusal {
+func (x *Exchange) bodyError(err error) *Refusal {
 	var timeout net.Error
 	if errors.As(err, &timeout) && timeout.Timeout() {
-		return tooSlow
+		return x.voice.tooSlow
 	}
-	return shortBody
+	return x.voice.shortBody
 }
 
 // stopReadDeadline ends the server's ReadTimeout, which has done its work once
 // the body is there. Left alone it would fire during a slow call, and net/http
 // would take that for a client that has gone.
-func (x *exchange) stopReadDeadline() {
+func (x *Exchange) stopReadDeadline() {
 	_ = http.NewResponseController(x.w).SetReadDeadline(time.Time{})
 }

@@ -1,4 +1,4 @@
-package turnkey
+package front
 
 import (
 	"bytes"

@@ -1,4 +1,4 @@
-package turnkey
+package front
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func (i ids) next() string {
 
 // finish contains a panic and writes the access log: never bodies, stamps,
 // nonces, queries or header values.
-func (h *Handler) finish(x *exchange) {
+func (h *Handler) finish(x *Exchange) {
 	if p := recover(); p != nil {
 		h.contain(x, p)
 	}
@@ -43,15 +43,15 @@ func (h *Handler) finish(x *exchange) {
 	}
 	h.log.LogAttrs(context.Background(), slog.LevelInfo, "request",
 		slog.String("id", x.id),
-		slog.String("method", printable(x.r.Method, 16)),
-		slog.String("path", printable(x.r.URL.Path, 128)),
+		slog.String("method", Printable(x.r.Method, 16)),
+		slog.String("path", Printable(x.r.URL.Path, 128)),
 		slog.Int("status", x.status),
 		slog.Int64("us", time.Since(x.start).Microseconds()))
 }
 
 // contain turns a panic into an incident, or cuts the connection when an
 // answer has begun.
-func (h *Handler) contain(x *exchange, p any) {
+func (h *Handler) contain(x *Exchange, p any) {
 	err, _ := p.(error)
 	if x.status != 0 || errors.Is(err, http.ErrAbortHandler) {
 		panic(http.ErrAbortHandler)
@@ -60,9 +60,9 @@ func (h *Handler) contain(x *exchange, p any) {
 	x.incident(h.log, fmt.Errorf("panic of type %T", p))
 }
 
-// printable returns s in at most limit bytes of plain ASCII, so that a path
+// Printable returns s in at most limit bytes of plain ASCII, so that a path
 // can neither break a log line nor move a terminal's cursor.
-func printable(s string, limit int) string {
+func Printable(s string, limit int) string {
 	plain := len(s) <= limit
 	for i := 0; plain && i < len(s); i++ {
 		plain = s[i] > 0x20 && s[i] < 0x7f && s[i] != '"' && s[i] != '\\'
