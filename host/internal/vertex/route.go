@@ -1,12 +1,21 @@
 package vertex
 
 import (
+	_ "embed"
 	"net/http"
 	"strings"
 
 	"github.com/sallyport/sallyport/enclave/wire"
 	"github.com/sallyport/sallyport/host/internal/front"
 )
+
+// document describes the API.
+//
+//go:embed openapi.yaml
+var document []byte
+
+// DocumentPath is where the host serves the description of the API.
+const DocumentPath = "/sallyport/v1/openapi-node.yaml"
 
 // Ways to wait for an endpoint.
 const (
@@ -73,7 +82,7 @@ var ofScheme = []endpoint{
 type table map[string]*front.Route
 
 func newTable(lanes ...*front.Lane) table {
-	t := table{}
+	t := table{DocumentPath: {Allow: "GET, HEAD", Page: serveDocument}}
 	add := func(scheme string, list []endpoint) {
 		for _, e := range list {
 			t[scheme+e.path] = &front.Route{API: wire.APINode, Allow: e.allow, Lane: lanes[e.wait]}
@@ -85,6 +94,8 @@ func newTable(lanes ...*front.Lane) table {
 	}
 	return t
 }
+
+func serveDocument(x *front.Exchange) { x.WriteAs("application/yaml", http.StatusOK, document) }
 
 // find takes a path as it stands. A base URL that ends in a slash makes clients
 // send two at the start, so one of them is dropped. What was percent-encoded is

@@ -75,6 +75,9 @@ func TestEveryEndpointCrossesWithEveryMethodItHas(t *testing.T) {
 	f := &fronttest.Enclave{}
 	url := serve(t, f, Config{})
 	for path, route := range newTable(front.NewLane(1, time.Second), front.NewLane(1, time.Second)) {
+		if path == DocumentPath {
+			continue
+		}
 		if strings.HasSuffix(path, "/") {
 			path += keyID
 		}
