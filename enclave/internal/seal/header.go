@@ -25,6 +25,10 @@ const (
 	Journal  Kind = 1 // one entry of the journal; the version is its index
 	Share    Kind = 2 // a share of a key
 	Identity Kind = 3 // a private key of the appliance itself
+	// 4 to 6 are of the node API: a share, its identity key, and a backup of a share.
+	NodeShare    Kind = 4
+	NodeIdentity Kind = 5
+	NodeBackup   Kind = 6
 )
 
 // Object names what a record is. Two objects that differ anywhere have
@@ -94,7 +98,7 @@ func assuranceNumber(a platform.Assurance) uint {
 // check refuses objects that no header can name.
 func (o Object) check() error {
 	switch {
-	case o.Kind < Journal || o.Kind > Identity:
+	case o.Kind < Journal || o.Kind > NodeBackup:
 		return fmt.Errorf("seal: kind %d is unknown", o.Kind)
 	case len(o.Org) != 0 && len(o.Org) != orgSize:
 		return fmt.Errorf("seal: org must have 0 or %d bytes", orgSize)
