@@ -12,6 +12,11 @@ func init() {
 		EntryPolicy:      apply(applyPolicy),
 		EntryAttachment:  apply(applyAttachment),
 		EntryStamp:       apply(applyStamp),
+
+		EntryCreated:      apply(applyCreated),
+		EntryShare:        apply(applyShare),
+		EntryContribution: apply(applyContribution),
+		EntryKeyDeleted:   apply(applyKeyDeleted),
 	}
 	common = map[string]*endpoint{
 		"/admin/create-user":      {getOrPost, admin, opAdmin, []string{"name", "label", "stamp_public_key"}, createUser},
@@ -37,5 +42,13 @@ func init() {
 		"/identity-pubkey": {get, anybody, "", nil, getIdentity},
 		"/create-room":     {post, anybody, "", nil, createRoom},
 	}
-	ofScheme = map[string]*endpoint{}
+	ofScheme = map[string]*endpoint{
+		"/create":        {getOrPost, owner, opCreate, nil, create},
+		"/keygen":        {post, owner, opKeygen, nil, keygen},
+		"/sign":          {post, owner, opSign, nil, sign},
+		"/batch-sign":    {post, owner, opSign, nil, batchSign},
+		"/derive-pubkey": {post, owner, "", nil, derivePubkey},
+		"/list-keys":     {get, owner, "", nil, listKeys},
+		"/delete-key/":   {del, owner, opDelete, nil, deleteKey},
+	}
 }

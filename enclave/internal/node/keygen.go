@@ -1,0 +1,180 @@
+package node
+
+import (
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"slices"
+
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+)
+
+// A keygenBody is what a keygen is asked with, and an import by its recipients.
+type keygenBody struct {
+	Room      string   `json:"room_uuid" strict:"required"`
+	Key       string   `json:"key_id" strict:"required"`
+	Parties   int      `json:"num_parties" strict:"required"`
+	Threshold int      `json:"threshold" strict:"required"`
+	Others    []string `json:"others_keygen_ids" strict:"required"`
+	Relay     string   `json:"relay_address"`
+}
+
+// A making is a key that is about to be made.
+type making struct {
+	*held
+	where     mpc.Where
+	parties   []mpc.PartyID // sorted
+	threshold int
+}
+
+type pubkeyResult struct {
+	PubKey string `json:"pubkey"`
+}
+
+func keygen(s *Service, ctx context.Context, c *call) (any, error) {
+	var in keygenBody
+	if err := c.read(&in); err != nil {
+		return nil, err
+	}
+	m, err := s.making(c, &in)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.sound(mpc.OpKeygen, m.curve); err != nil {
+		return nil, err
+	}
+	if err := s.begin(m.id); err != nil {
+		return nil, err
+	}
+	defer s.end(m.id)
+	share, err := s.Runner.Keygen(ctx, &mpc.KeygenRequest{
+		Where: m.where, Curve: m.curve, Self: m.party, Parties: m.parties, Threshold: m.threshold,
+		Terms: mpc.Terms{Operation: "keygen", Details: [][]byte{number(m.threshold), number(len(m.parties))}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.keepMade(ctx, c, m, share)
+}
+
+// keepMade records the share of a new key.
+func (s *Service) keepMade(ctx context.Context, c *call, m *making, share *mpc.Share) (any, error) {
+	defer share.Erase()
+	if share.Self != m.party || share.Threshold != m.threshold || !slices.Equal(partiesOf(share.Members), m.parties) {
+		return nil, fmt.Errorf("internal error: a share of another key than was asked for")
+	}
+	err := s.keep(ctx, shareEntry{Key: m.id, Owner: c.user, Number: 1}, share, func(st *state) error { return st.stillCreated(m.id) })
+	return pubkeyResult{hex.EncodeToString(share.Public)}, err
+}
+
+// stillCreated refuses keys that were deleted or made meanwhile.
+func (st *state) stillCreated(id uid) error {
+	switch k := st.keys.byID[id]; {
+	case k == nil:
+		return noKey()
+	case k.share != nil:
+		return errKeygenDone()
+	}
+	return nil
+}
+
+func errKeygenDone() error {
+	return refuse(typeKeygenDone, "key_id: the key was generated already; create another one")
+}
+
+// making checks what a key is to be made of.
+func (s *Service) making(c *call, in *keygenBody) (*making, error) {
+	h, err := s.hold(c, in.Key)
+	if err != nil {
+		return nil, err
+	}
+	if h.share != nil {
+		return nil, errKeygenDone()
+	}
+	parties, err := parseParties("others_keygen_ids", in.Others)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(parties, h.party) {
+		return nil, bad("others_keygen_ids: has this party's own id")
+	}
+	parties = append(parties, h.party)
+	slices.SortFunc(parties, mpc.PartyID.Compare)
+	if len(parties) != in.Parties {
+		return nil, refuse(typeSizes, "num_parties: is %d, and others_keygen_ids has %d", in.Parties, len(in.Others))
+	}
+	if err := checkSizes(in.Parties, in.Threshold, "num_parties", "threshold"); err != nil {
+		return nil, err
+	}
+	w, err := where(in.Room, in.Relay, in.Parties, in.Parties)
+	return &making{h, w, parties, in.Threshold}, err
+}
+
+func checkSizes(n, t int, parties, threshold string) error {
+	switch {
+	case n < mpc.MinThreshold || n > mpc.MaxParties:
+		return refuse(typeSizes, "%s: must be %d to %d", parties, mpc.MinThreshold, mpc.MaxParties)
+	case t < mpc.MinThreshold || t > n:
+		return refuse(typeSizes, "%s: must be %d to the number of parties", threshold, mpc.MinThreshold)
+	}
+	return nil
+}
+
+// parseParties reads keygen ids, each of which may stand there once.
+func parseParties(field string, texts []string) ([]mpc.PartyID, error) {
+	if len(texts) > mpc.MaxParties {
+		return nil, refuse(typeSizes, "%s: must be at most %d", field, mpc.MaxParties)
+	}
+	var out []mpc.PartyID
+	for i, text := range texts {
+		p, err := mpc.ParsePartyID(text)
+		if err != nil {
+			return nil, bad("%s[%d]: %v", field, i, err)
+		}
+		if slices.Contains(out, p) {
+			return nil, bad("%s[%d]: stands there twice", field, i)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func partiesOf(members []mpc.Member) (out []mpc.PartyID) {
+	for _, m := range members {
+		out = append(out, m.Party)
+	}
+	return out
+}
+
+// sound asks whether there is an engine for an operation that can be trusted.
+func (s *Service) sound(op mpc.Op, curve keys.Curve) error {
+	if s.Check == nil {
+		return nil
+	}
+	if err := s.Check(op, curve); err != nil {
+		return bad("%s is not served: %v", op, err)
+	}
+	return nil
+}
+
+// begin marks a key as being made: one call at a time.
+func (s *Service) begin(id uid) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[id] {
+		return refuse(typeKeygenDone, "key_id: the key is being generated by another call")
+	}
+	s.busy[id] = true
+	return nil
+}
+
+func (s *Service) end(id uid) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.busy, id)
+}
+
+// number is an integer in terms: 4 bytes, big endian.
+func number(n int) []byte { return binary.BigEndian.AppendUint32(nil, uint32(n)) }
