@@ -31,6 +31,17 @@ func (s *Set) Encode() *keys.Secret {
 	return keys.NewSecret(b)
 }
 
+// Erase wipes the set; nil is an empty one.
+func (s *Set) Erase() {
+	if s == nil {
+		return
+	}
+	for _, b := range [][]byte{s.PaillierP, s.PaillierQ, s.P, s.Q, s.H1, s.Alpha} {
+		clear(b)
+	}
+	*s = Set{}
+}
+
 // Decode reads what [Set.Encode] wrote. It checks the sizes and not the primality.
 func Decode(secret *keys.Secret) (*Set, error) {
 	var s Set
