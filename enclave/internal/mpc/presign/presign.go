@@ -55,7 +55,7 @@ type entry[T any] struct {
 }
 
 // New makes a pool; drop is called for each entry that leaves it otherwise
-// than by Take.
+// than by Take, under the pool's lock: it must not call the pool.
 func New[T any](l Limits, now func() time.Time, drop func(T)) *Pool[T] {
 	return &Pool[T]{limits: l, now: now, drop: drop, entries: map[ID]*entry[T]{}, seen: map[ID]struct{}{}}
 }
@@ -129,6 +129,10 @@ func (p *Pool[T]) Take(id ID) (v T, ok bool) {
 func (p *Pool[T]) DropWhere(match func(Key) bool) (n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.dropWhere(match)
+}
+
+func (p *Pool[T]) dropWhere(match func(Key) bool) (n int) {
 	for id, e := range p.entries {
 		if match(e.key) {
 			delete(p.entries, id)
@@ -154,10 +158,10 @@ func (p *Pool[T]) CountWhere(match func(Key) bool) (n int) {
 
 // Close drops everything; nothing can be put afterwards.
 func (p *Pool[T]) Close() {
-	p.DropWhere(func(Key) bool { return true })
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.closed = true
+	p.dropWhere(func(Key) bool { return true })
 }
 
 // expire drops what is too old and forgets the order of what is gone.

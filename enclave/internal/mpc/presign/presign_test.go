@@ -1,6 +1,7 @@
 package presign
 
 import (
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -11,47 +12,117 @@ import (
 
 func all(Key) bool { return true }
 
+// A fate counts how often an entry left its pool.
+type fate struct{ released, dropped atomic.Int32 }
+
+// A node is a pool that is closed and replaced now and then, as by a restart.
+type node struct {
+	pool     atomic.Pointer[Pool[*fate]]
+	made     atomic.Int64
+	released atomic.Int64
+	ids      sync.Map // that were released, by any of the pools
+	fates    sync.Map // of what was put
+}
+
+func (n *node) restart() {
+	next := New(Limits{PerKey: 8, Total: 64, Age: time.Hour}, time.Now, func(f *fate) { f.dropped.Add(1) })
+	if old := n.pool.Swap(next); old != nil {
+		old.Close()
+	}
+}
+
+// fill puts one entry, sometimes twice and at once.
+func (n *node) fill(t *testing.T, r *rand.Rand) {
+	var id ID
+	binary.BigEndian.PutUint64(id[:], uint64(n.made.Add(1)))
+	p, k, f := n.pool.Load(), Key{Quorum: string(rune('a' + r.IntN(8)))}, new(fate)
+	if p.Put(k, id, f) != nil {
+		return
+	}
+	n.fates.Store(id, f)
+	if r.IntN(4) == 0 && p.Put(k, id, new(fate)) == nil {
+		t.Error("an id was put twice")
+	}
+}
+
+// sign releases what it picks: some requests are cancelled, some retried, also on
+// another goroutine.
+func (n *node) sign(t *testing.T, r *rand.Rand) {
+	p := n.pool.Load()
+	for _, id := range p.PickEach(all) {
+		if r.IntN(5) == 0 {
+			p.Release(id)
+			continue
+		}
+		var retries sync.WaitGroup
+		if r.IntN(8) == 0 {
+			retries.Go(func() { n.take(t, p, id) })
+		}
+		for range 1 + r.IntN(3) {
+			n.take(t, p, id)
+		}
+		p.Release(id)
+		retries.Wait()
+		if p.Put(Key{}, id, new(fate)) == nil {
+			t.Error("an id was put again after it was taken")
+		}
+	}
+}
+
+func (n *node) take(t *testing.T, p *Pool[*fate], id ID) {
+	f, ok := p.Take(id)
+	if !ok {
+		return
+	}
+	n.released.Add(1)
+	f.released.Add(1)
+	if _, twice := n.ids.LoadOrStore(id, true); twice {
+		t.Error("an id was released twice")
+	}
+}
+
 func TestNoEntryIsReleasedTwice(t *testing.T) {
 	const releases = 100_000
-	p := New(Limits{PerKey: 8, Total: 64, Age: time.Hour}, time.Now, func(*atomic.Int32) {})
-	var made, released atomic.Int64
+	n := new(node)
+	n.restart()
 	var wait sync.WaitGroup
 	for w := range 8 {
 		wait.Go(func() {
 			r := rand.New(rand.NewPCG(uint64(w), 1))
-			for released.Load() < releases {
-				n := made.Add(1)
-				id := ID{byte(n), byte(n >> 8), byte(n >> 16), byte(n >> 24)}
-				k := Key{Quorum: string(rune('a' + r.IntN(8)))}
-				uses := new(atomic.Int32)
-				if p.Put(k, id, uses) == nil && r.IntN(4) == 0 {
-					if p.Put(k, id, new(atomic.Int32)) == nil {
-						t.Error("an id was taken twice")
-					}
-				}
-				for _, got := range p.PickEach(all) {
-					if r.IntN(5) == 0 { // the request is cancelled
-						p.Release(got)
-						continue
-					}
-					for range 1 + r.IntN(3) { // and retried
-						if v, ok := p.Take(got); ok {
-							released.Add(1)
-							if v.Add(1) != 1 {
-								t.Error("an entry was released twice")
-							}
-						}
-					}
-				}
-				if r.IntN(1000) == 0 { // the key has changed
-					p.DropWhere(all)
+			for n.released.Load() < releases {
+				n.fill(t, r)
+				n.sign(t, r)
+				switch r.IntN(2000) {
+				case 0:
+					n.restart()
+				case 1: // the key has changed
+					n.pool.Load().DropWhere(all)
 				}
 			}
 		})
 	}
 	wait.Wait()
-	if released.Load() < releases {
-		t.Errorf("only %d releases", released.Load())
+	n.restart()
+	n.fates.Range(func(_, v any) bool {
+		if f := v.(*fate); f.released.Load()+f.dropped.Load() != 1 {
+			t.Errorf("an entry was released %d times and dropped %d times", f.released.Load(), f.dropped.Load())
+		}
+		return true
+	})
+}
+
+func TestCloseLeavesNothingBehind(t *testing.T) {
+	for range 200 {
+		p := New(Limits{PerKey: 8, Total: 8, Age: time.Hour}, time.Now, func(*fate) {})
+		var wait sync.WaitGroup
+		for i := range 4 {
+			wait.Go(func() { _ = p.Put(Key{}, ID{byte(i)}, new(fate)) })
+		}
+		wait.Go(p.Close)
+		wait.Wait()
+		if n := p.CountWhere(all); n != 0 {
+			t.Fatalf("%d entries after Close", n)
+		}
 	}
 }
 
