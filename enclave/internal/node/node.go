@@ -114,7 +114,13 @@ func New(c Config) *Service {
 }
 
 // Serve gives the service the journal that it replayed from.
-func (s *Service) Serve(j *journal.Journal) { s.journal = j }
+// From then on it answers the calls of other nodes, too.
+func (s *Service) Serve(j *journal.Journal) {
+	s.journal = j
+	if s.Caller != nil {
+		s.Caller.Handle(methodMarkExported, s.markForOther)
+	}
+}
 
 // Close ends the operations that run.
 func (s *Service) Close() { s.stop() }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/boot"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
@@ -326,3 +327,5 @@ func (s stamper) stamp(t testing.TB, req *wire.Request, at time.Time, edit func(
 }
 
 func journalObject(index uint64) seal.Object { return seal.Object{Kind: seal.Journal, Version: index} }
+
+func mustEncode(v any) []byte { return codec.Encode(v) }

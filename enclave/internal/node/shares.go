@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/codec"
@@ -190,7 +191,10 @@ func applyShare(st *state, e *shareEntry, _ int64) error {
 		public: share.Public, chainCode: share.ChainCode, tag: share.KeyTag(),
 	}
 	k.version = st.versionOf(k.share.tag)
-	k.version.keys = append(k.version.keys, k)
+	k.version.keys, k.version.members = append(k.version.keys, k), share.Members
+	if !slices.Contains(k.version.mine, share.Self) {
+		k.version.mine = append(k.version.mine, share.Self)
+	}
 	if e.Policy != nil {
 		k.setPolicy(st.policies.byID[*e.Policy])
 	}

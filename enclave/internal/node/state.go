@@ -116,6 +116,8 @@ type version struct {
 	superseded bool // reshared: its shares are not opened any more
 	policy     *policy
 	keys       []*key
+	members    []mpc.Member
+	mine       []mpc.PartyID // parties of this node, also those whose share is deleted
 }
 
 // versionOf returns what is known of a tag, and begins it when nothing is.

@@ -17,6 +17,8 @@ func init() {
 		EntryShare:        apply(applyShare),
 		EntryContribution: apply(applyContribution),
 		EntryKeyDeleted:   apply(applyKeyDeleted),
+		EntryExported:     apply(applyExported),
+		EntryExport:       apply(applyExport),
 	}
 	common = map[string]*endpoint{
 		"/admin/create-user":      {getOrPost, admin, opAdmin, []string{"name", "label", "stamp_public_key"}, createUser},
@@ -43,12 +45,14 @@ func init() {
 		"/create-room":     {post, anybody, "", nil, createRoom},
 	}
 	ofScheme = map[string]*endpoint{
-		"/create":        {getOrPost, owner, opCreate, nil, create},
-		"/keygen":        {post, owner, opKeygen, nil, keygen},
-		"/sign":          {post, owner, opSign, nil, sign},
-		"/batch-sign":    {post, owner, opSign, nil, batchSign},
-		"/derive-pubkey": {post, owner, "", nil, derivePubkey},
-		"/list-keys":     {get, owner, "", nil, listKeys},
-		"/delete-key/":   {del, owner, opDelete, nil, deleteKey},
+		"/create":           {getOrPost, owner, opCreate, nil, create},
+		"/keygen":           {post, owner, opKeygen, nil, keygen},
+		"/sign":             {post, owner, opSign, nil, sign},
+		"/batch-sign":       {post, owner, opSign, nil, batchSign},
+		"/derive-pubkey":    {post, owner, "", nil, derivePubkey},
+		"/export/full":      {post, owner, opExport, nil, exportFull},
+		"/export/exportId/": {get, owner, "", nil, exportID},
+		"/list-keys":        {get, owner, "", nil, listKeys},
+		"/delete-key/":      {del, owner, opDelete, nil, deleteKey},
 	}
 }
