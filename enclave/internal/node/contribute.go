@@ -35,7 +35,7 @@ func (st *state) stillUsable(id uid) error {
 		return noKey()
 	case k.version.superseded:
 		return errSuperseded()
-	case k.version.exported:
+	case k.version.lineage.exported:
 		return errExported()
 	}
 	return nil

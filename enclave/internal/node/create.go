@@ -73,7 +73,7 @@ func (k *key) view() keyView {
 	switch {
 	case k.version.superseded:
 		v.State = "superseded"
-	case k.version.exported:
+	case k.version.lineage.exported:
 		v.State = "exported"
 	default:
 		v.State = "ready"

@@ -22,7 +22,7 @@ type exportedEntry struct {
 }
 
 func applyExported(st *state, e *exportedEntry, _ int64) error {
-	st.versionOf(e.Tag).exported = true
+	st.versionOf(e.Tag).lineage.exported = true
 	return nil
 }
 

@@ -119,6 +119,7 @@ func (s *Service) Serve(j *journal.Journal) {
 	s.journal = j
 	if s.Caller != nil {
 		s.Caller.Handle(methodMarkExported, s.markForOther)
+		s.Caller.Handle(methodHolds, s.holdsForOther)
 	}
 }
 

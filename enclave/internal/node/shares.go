@@ -121,8 +121,8 @@ type shareEntry struct {
 	Number uint64      `cbor:"4,keyasint"` // of the version
 	Share  publicShare `cbor:"5,keyasint"`
 	Policy *uid        `cbor:"6,keyasint,omitempty"` // that the key is to have; nil leaves what it has
-	// Outdates is the tag of the version that this one refreshes.
-	Outdates *[32]byte `cbor:"7,keyasint,omitempty"`
+	// After is the tag of the version that this one follows from.
+	After *[32]byte `cbor:"7,keyasint,omitempty"`
 }
 
 // keepTime is what a finished operation has to make its result durable, also
@@ -199,8 +199,10 @@ func applyShare(st *state, e *shareEntry, _ int64) error {
 		k.setPolicy(st.policies.byID[*e.Policy])
 	}
 	k.version.policy = k.policy
-	if e.Outdates != nil {
-		st.versionOf(*e.Outdates).outdated = true
+	if e.After != nil {
+		before := st.versionOf(*e.After)
+		before.outdated = true
+		k.version.lineage = before.lineage
 	}
 	return nil
 }
@@ -214,13 +216,14 @@ func (st *state) addKey(k *key) {
 
 // A held is what an operation knows of a key when it begins.
 type held struct {
-	id      uid
-	curve   keys.Curve
-	party   mpc.PartyID
-	share   *shareInfo // nil before keygen; never changes once set
-	version version
-	policy  *uid   // its own
-	rules   []rule // of the policy that it is used under
+	id     uid
+	curve  keys.Curve
+	party  mpc.PartyID
+	share  *shareInfo // nil before keygen; never changes once set
+	policy *uid       // its own
+	rules  []rule     // of the policy that it is used under
+
+	exported, outdated, superseded bool // of its version
 }
 
 // hold finds a key of the caller. Keys of others, and of other schemes, do not exist.
@@ -233,18 +236,24 @@ func (s *Service) hold(c *call, text string) (*held, error) {
 		return nil, noKey()
 	}
 	h := &held{id: id, curve: k.curve, party: k.party, share: k.share}
-	if k.version != nil {
-		h.version = *k.version
+	if v := k.version; v != nil {
+		h.exported, h.outdated, h.superseded = v.lineage.exported, v.outdated, v.superseded
 	}
 	if k.policy != nil {
 		h.policy = &k.policy.id
 	}
-	if p := k.effective(); p != nil {
+	h.rules = k.effective().copies()
+	return h, nil
+}
+
+// copies are the rules as they are now.
+func (p *policy) copies() (out []rule) {
+	if p != nil {
 		for _, r := range p.rules {
-			h.rules = append(h.rules, *r)
+			out = append(out, *r)
 		}
 	}
-	return h, nil
+	return out
 }
 
 // holdReady also wants the share to be there, and its version not to be retired.
@@ -256,7 +265,7 @@ func (s *Service) holdReady(c *call, text string) (*held, error) {
 	if h.share == nil {
 		return nil, refuse(typeKeygenMissing, "key_id: the key was created but not generated: call keygen first")
 	}
-	if h.version.superseded {
+	if h.superseded {
 		return nil, errSuperseded()
 	}
 	return h, nil
@@ -272,7 +281,7 @@ func errExported() *wire.Error {
 
 // usable refuses what must not be done any more with an exported key.
 func (h *held) usable() error {
-	if h.version.exported {
+	if h.exported {
 		return errExported()
 	}
 	return nil

@@ -111,7 +111,7 @@ type shareInfo struct {
 // A version is what this node knows of one version of a key, also when it has
 // deleted its share. It is found by key tag.
 type version struct {
-	exported   bool // no signing any more
+	lineage    *lineage
 	outdated   bool // refreshed: no backup of it is taken back
 	superseded bool // reshared: its shares are not opened any more
 	policy     *policy
@@ -120,11 +120,17 @@ type version struct {
 	mine       []mpc.PartyID // parties of this node, also those whose share is deleted
 }
 
+// A lineage is the versions that follow from each other by refresh and reshare:
+// they have one private key, so what left with one has left with all.
+type lineage struct {
+	exported bool // no signing any more
+}
+
 // versionOf returns what is known of a tag, and begins it when nothing is.
 func (st *state) versionOf(tag [32]byte) *version {
 	v := st.versions[tag]
 	if v == nil {
-		v = &version{}
+		v = &version{lineage: &lineage{}}
 		st.versions[tag] = v
 	}
 	return v

@@ -19,6 +19,7 @@ func init() {
 		EntryKeyDeleted:   apply(applyKeyDeleted),
 		EntryExported:     apply(applyExported),
 		EntryExport:       apply(applyExport),
+		EntryRetired:      apply(applyRetired),
 	}
 	common = map[string]*endpoint{
 		"/admin/create-user":      {getOrPost, admin, opAdmin, []string{"name", "label", "stamp_public_key"}, createUser},
@@ -45,11 +46,21 @@ func init() {
 		"/create-room":     {post, anybody, "", nil, createRoom},
 	}
 	ofScheme = map[string]*endpoint{
-		"/create":           {getOrPost, owner, opCreate, nil, create},
-		"/keygen":           {post, owner, opKeygen, nil, keygen},
-		"/sign":             {post, owner, opSign, nil, sign},
-		"/batch-sign":       {post, owner, opSign, nil, batchSign},
-		"/derive-pubkey":    {post, owner, "", nil, derivePubkey},
+		"/create":                 {getOrPost, owner, opCreate, nil, create},
+		"/keygen":                 {post, owner, opKeygen, nil, keygen},
+		"/sign":                   {post, owner, opSign, nil, sign},
+		"/batch-sign":             {post, owner, opSign, nil, batchSign},
+		"/derive-pubkey":          {post, owner, "", nil, derivePubkey},
+		"/refresh":                {post, owner, opRefresh, nil, refresh},
+		"/reshare/new-party":      {post, owner, opReshare, nil, reshareNew},
+		"/reshare/existing-party": {post, owner, opReshare, nil, reshareExisting},
+
+		"/import/key-importer":               {post, owner, opImport, nil, importKey},
+		"/import/import-key-share-recipient": {post, owner, opImport, nil, importShare},
+
+		"/backup/export-key-share/": {get, owner, opBackup, nil, backup},
+		"/backup/import-key-share":  {post, owner, opBackup, nil, restore},
+
 		"/export/full":      {post, owner, opExport, nil, exportFull},
 		"/export/exportId/": {get, owner, "", nil, exportID},
 		"/list-keys":        {get, owner, "", nil, listKeys},
