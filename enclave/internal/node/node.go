@@ -96,6 +96,8 @@ type Service struct {
 	state *state
 	busy  map[uid]bool // keys that are being made
 
+	holderWait time.Duration // for new members to have their shares on disk
+
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
 }
@@ -108,7 +110,7 @@ func New(c Config) *Service {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Service{Config: c, state: newState(), busy: map[uid]bool{}}
+	s := &Service{Config: c, state: newState(), busy: map[uid]bool{}, holderWait: holdersTimeout}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	return s
 }

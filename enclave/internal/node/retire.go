@@ -89,7 +89,7 @@ func (s *Service) retire(ctx context.Context, h *held, m *committee) error {
 
 // holders asks until all new members hold their shares, or time is up.
 func (s *Service) holders(ctx context.Context, m *committee) (held []string) {
-	deadline := time.Now().Add(holdersTimeout)
+	deadline := time.Now().Add(s.holderWait)
 	var members []mpc.Member
 	for _, p := range m.parties {
 		members = append(members, mpc.Member{Party: p})
