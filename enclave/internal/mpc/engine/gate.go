@@ -1,0 +1,192 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+
+	"github.com/bnb-chain/tss-lib/v2/tss"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+)
+
+// A gate lets through what an honest party could have sent: the right type for
+// this protocol and sender, sent in the right way, once, with as many numbers
+// as it has, each in its range, and every point on its curve.
+type gate struct {
+	e     *session
+	seen  map[seenKey]bool
+	own   *ownModuli          // of ECDSA; nil for a party of the old committee only
+	peers map[int]*peerModuli // by role; in keygen and reshare as they come
+	ssid  []byte              // of a reshare, from whichever old member came first
+}
+
+type seenKey struct {
+	from, to int
+	name     string
+}
+
+// ownModuli are those under which others prove to us.
+type ownModuli struct{ n, nTilde *big.Int }
+
+// peerModuli are another role's.
+type peerModuli struct{ n, nTilde, h1, h2 *big.Int }
+
+func newGate(e *session) *gate {
+	return &gate{e: e, seen: map[seenKey]bool{}, peers: map[int]*peerModuli{}}
+}
+
+// refuse blames the party of a role.
+func (g *gate) refuse(role int, why string) *mpc.Failure {
+	return g.refuseParty(g.e.setup.Roles[role].Party, why)
+}
+
+func (g *gate) refuseParty(party int, why string) *mpc.Failure {
+	return mpc.Failf(mpc.CauseMessage, []mpc.PartyID{g.e.setup.Parties[party]}, "%s", why)
+}
+
+// open reads an input and checks who may send it, how, and to whom. It returns
+// neither a letter nor a failure for a repetition: the first one counts.
+func (g *gate) open(in input) (l *letter, f *mpc.Failure) {
+	defer func() {
+		if r := recover(); r != nil {
+			l, f = nil, g.refuseParty(in.from, "a message that cannot be read")
+		}
+	}()
+	s := g.e.setup
+	if in.from < 0 || in.from >= len(s.Parties) || in.from == s.Self {
+		return nil, mpc.Failf(mpc.CauseMessage, nil, "a message of nobody in the room")
+	}
+	var fr frame
+	if len(in.body) > maxBody || codec.Decode(in.body, &fr) != nil {
+		return nil, g.refuseParty(in.from, "a message that is not one")
+	}
+	if fr.From < 0 || fr.From >= len(s.Roles) || s.Roles[fr.From].Party != in.from {
+		return nil, g.refuseParty(in.from, "a message for which another party speaks")
+	}
+	msg, err := tss.ParseWireMessage(fr.Wire, g.e.roles[fr.From], in.broadcast)
+	if err != nil || msg.Content() == nil {
+		return nil, g.refuseParty(in.from, "a message of an unknown type")
+	}
+	l = &letter{from: fr.From, to: fr.To, msg: msg, kind: kindOf(msg)}
+	if why := g.misplaced(l, in.broadcast); why != "" {
+		return nil, g.refuseParty(in.from, why)
+	}
+	if !msg.ValidateBasic() {
+		return nil, g.refuseParty(in.from, "a message that lacks a part")
+	}
+	at := seenKey{l.from, l.to, l.kind.name}
+	if g.seen[at] {
+		return nil, nil
+	}
+	g.seen[at] = true
+	return l, nil
+}
+
+// misplaced says why a message does not belong here.
+func (g *gate) misplaced(l *letter, broadcast bool) string {
+	s, k := g.e.setup, l.kind
+	switch {
+	case k == nil || k.curve != s.Curve || !slices.Contains(k.ops, s.Op):
+		return "a message of another protocol"
+	case k.fromOld != s.Roles[l.from].Old:
+		return "a message of the other committee"
+	case k.broadcast != broadcast:
+		return "a message to all that was sent to one, or the reverse"
+	case broadcast && l.to != -1:
+		return "a message to all that names a receiver"
+	case broadcast:
+		return ""
+	case l.to < 0 || l.to >= len(s.Roles) || s.Roles[l.to].Party != s.Self || s.Roles[l.to].Old:
+		return "a message for another party"
+	}
+	return ""
+}
+
+// ready tells whether what the message is judged by is known.
+func (g *gate) ready(l *letter) bool {
+	if g.e.setup.Curve != keys.Secp256k1 || l.kind.first || l.kind.fromOld || g.own == nil {
+		return true
+	}
+	return g.peers[l.from] != nil
+}
+
+// judge checks what is in a message.
+func (g *gate) judge(l *letter) error {
+	c := &checker{order: group(g.e.setup.Curve).Params().N, curve: g.e.setup.Curve}
+	if g.e.setup.Curve == keys.Ed25519 {
+		g.judgeEDDSA(c, l)
+	} else {
+		g.judgeECDSA(c, l)
+	}
+	if c.err != nil {
+		return fmt.Errorf("%s: %w", l.kind.name, c.err)
+	}
+	return nil
+}
+
+// A checker collects the first thing that is wrong.
+type checker struct {
+	order *big.Int
+	curve keys.Curve
+	err   error
+}
+
+func (c *checker) must(ok bool, what string) {
+	if c.err == nil && !ok {
+		c.err = errors.New(what)
+	}
+}
+
+// hash is a commitment: at most 32 bytes, leading zeros may be left out.
+func (c *checker) hash(b []byte, what string) { c.must(len(b) > 0 && len(b) <= 32, what) }
+
+// scalar is a number above zero and below the group order: the library
+// multiplies points by it, and panics when the result is the identity.
+func (c *checker) scalar(b []byte, what string) {
+	n := integer(b)
+	c.must(len(b) <= 32 && n.Sign() > 0 && n.Cmp(c.order) < 0, what+" must be above zero and below the group order")
+}
+
+// point is on the curve, and its coordinates are below the field's order.
+func (c *checker) point(x, y []byte, what string) {
+	if c.err != nil {
+		return
+	}
+	p := group(c.curve).Params().P
+	px, py := integer(x), integer(y)
+	c.must(px.Cmp(p) < 0 && py.Cmp(p) < 0 && group(c.curve).IsOnCurve(px, py), what+" must be a point on the curve")
+	if c.curve == keys.Ed25519 {
+		c.must(px.Sign() != 0, what+" must not be of small order")
+	}
+}
+
+// points are a randomizer and then coordinates, of exactly n points.
+func (c *checker) points(parts [][]byte, n int, what string) {
+	c.must(len(parts) == 1+2*n, fmt.Sprintf("%s must have %d numbers", what, 1+2*n))
+	if c.err != nil {
+		return
+	}
+	c.must(len(parts[0]) <= 32, what)
+	for i := 1; i < len(parts); i += 2 {
+		c.point(parts[i], parts[i+1], what)
+	}
+}
+
+// residue is above one, below the modulus, and has no factor in common with it.
+func (c *checker) residue(b []byte, modulus *big.Int, what string) {
+	if c.err != nil {
+		return
+	}
+	n := integer(b)
+	one := big.NewInt(1)
+	c.must(n.Cmp(one) > 0 && n.Cmp(modulus) < 0 && new(big.Int).GCD(nil, nil, n, modulus).Cmp(one) == 0,
+		what+" must be above one, below its modulus and coprime to it")
+}
+
+// bounded has at most so many bits, and at least one.
+func (c *checker) bounded(b []byte, bits int, what string) {
+	c.must(len(b) > 0 && integer(b).BitLen() <= bits, what+" is out of its range")
+}

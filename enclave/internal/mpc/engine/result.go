@@ -1,0 +1,105 @@
+package engine
+
+import (
+	"crypto/ed25519"
+	"errors"
+	"slices"
+
+	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+)
+
+// results looks whether the roles have come to their end.
+func (e *session) results() (over bool) {
+	var share *mpc.Share
+	var signature []byte
+	all := true
+	for _, r := range e.local {
+		if r.ended {
+			continue
+		}
+		s, sig, ended := r.result()
+		r.ended = ended
+		all = all && ended
+		var err error
+		switch {
+		case sig != nil:
+			signature, err = e.signature(sig)
+		case s != nil && !e.setup.Roles[r.index].Old:
+			if share, err = s.share(e.setup, e.news()); err == nil && e.setup.Public != nil && string(share.Public) != string(e.setup.Public) {
+				err = errors.New("the new shares are of another key")
+			}
+		}
+		if err != nil {
+			e.fail(mpc.Failf(mpc.CauseProtocol, nil, "%v", err))
+			return true
+		}
+		if share != nil {
+			e.share = share
+		}
+	}
+	if !all {
+		return false
+	}
+	e.emit(mpc.Event{Result: &mpc.Result{Share: e.share, Signature: signature}})
+	return true
+}
+
+// news are the roles of the new committee.
+func (e *session) news() (out []int) {
+	for i, r := range e.setup.Roles {
+		if !r.Old {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// signature checks what the library made, by another library, under the key
+// that was asked for.
+func (e *session) signature(d *common.SignatureData) ([]byte, error) {
+	delta := integer(e.setup.Delta)
+	if delta.Sign() == 0 {
+		delta = nil
+	}
+	p, err := point(e.setup.Curve, e.setup.Public)
+	if err != nil {
+		return nil, err
+	}
+	if p, err = shifted(e.setup.Curve, p, delta); err != nil {
+		return nil, err
+	}
+	public := compressed(e.setup.Curve, p)
+	out := make([]byte, keys.SignatureSize)
+	wrong := errors.New("the signature does not verify")
+	if e.setup.Curve == keys.Ed25519 {
+		if len(d.Signature) != ed25519.SignatureSize || !ed25519.Verify(public, e.setup.Digest, d.Signature) {
+			return nil, wrong
+		}
+		copy(out, d.Signature)
+		return out, nil
+	}
+	digest := e.message.FillBytes(make([]byte, digestSize))
+	key, err := secp256k1.ParsePubKey(public)
+	if err != nil {
+		return nil, err
+	}
+	var r, s secp256k1.ModNScalar
+	if r.SetByteSlice(d.R) || s.SetByteSlice(d.S) || s.IsOverHalfOrder() || len(d.SignatureRecovery) != 1 {
+		return nil, wrong
+	}
+	if !ecdsa.NewSignature(&r, &s).Verify(digest, key) {
+		return nil, wrong
+	}
+	copy(out, d.R)
+	copy(out[32:], d.S)
+	out[64] = d.SignatureRecovery[0]
+	return out, nil
+}
+
+func sortMembers(m []mpc.Member) {
+	slices.SortFunc(m, func(a, b mpc.Member) int { return a.Party.Compare(b.Party) })
+}

@@ -1,0 +1,383 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/big"
+	"slices"
+	"sync"
+
+	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/bnb-chain/tss-lib/v2/tss"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+)
+
+// maxBody bounds a message: the largest honest one, of a reshare, has 175 KB.
+const maxBody = 240 << 10
+
+// maxWaiting bounds messages that wait for this party to be as far.
+const maxWaiting = 1024
+
+// frame is the body of a message: which role speaks to which, and the
+// library's own bytes.
+type frame struct {
+	From int    `cbor:"1,keyasint"`
+	To   int    `cbor:"2,keyasint"` // -1: all that the type is for
+	Wire []byte `cbor:"3,keyasint"`
+}
+
+type input struct {
+	from      int
+	broadcast bool
+	body      []byte
+	digest    []byte // of Finish
+}
+
+// A session is one run of a protocol. One goroutine computes; the roles of this
+// party are served in turn.
+type session struct {
+	setup  *mpc.Setup
+	roles  []*tss.PartyID // by index of Setup.Roles
+	local  []*role        // those of this party
+	gate   *gate
+	events chan mpc.Event
+	in     chan input
+	done   chan struct{} // closed by Close
+	once   sync.Once
+	ended  chan struct{} // closed by run, when nothing more is taken
+
+	message *big.Int // what is signed; the library reads it in round 5
+	held    []*letter
+	presign bool // the message is not known yet
+	told    bool // and nothing but the message is missing
+	asked   sync.Once
+	waiting []*letter // for the first message of their sender
+	round   int
+	share   *mpc.Share
+}
+
+// A role is one member that this party speaks for.
+type role struct {
+	index int // in Setup.Roles
+	party tss.Party
+	out   chan tss.Message
+	// result returns a new share or a signature, or that there is neither yet.
+	result func() (share *saved, signature *common.SignatureData, ended bool)
+	ended  bool
+}
+
+// A letter is a message that was read.
+type letter struct {
+	from, to int // roles; to is -1 for all
+	msg      tss.ParsedMessage
+	kind     *kind
+}
+
+func newSession(s *mpc.Setup) (*session, error) {
+	e := &session{
+		setup: s, events: make(chan mpc.Event, 16), in: make(chan input, 64), done: make(chan struct{}), ended: make(chan struct{}),
+		presign: s.Op == mpc.OpPresign, message: new(big.Int),
+	}
+	e.roles = partyIDs(s)
+	e.gate = newGate(e)
+	return e, e.join()
+}
+
+// partyIDs makes the library's names of all roles, sorted within their committee.
+func partyIDs(s *mpc.Setup) []*tss.PartyID {
+	out := make([]*tss.PartyID, len(s.Roles))
+	var olds, news tss.UnSortedPartyIDs
+	for i, r := range s.Roles {
+		out[i] = tss.NewPartyID(fmt.Sprint(i), fmt.Sprint(i), integer(r.X[:]))
+		if r.Old {
+			olds = append(olds, out[i])
+		} else {
+			news = append(news, out[i])
+		}
+	}
+	tss.SortPartyIDs(olds)
+	tss.SortPartyIDs(news)
+	return out
+}
+
+// committee is the sorted ids of the old or new members.
+func (e *session) committee(old bool) tss.SortedPartyIDs {
+	var out tss.SortedPartyIDs
+	for i, r := range e.setup.Roles {
+		if r.Old == old {
+			out = append(out, e.roles[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b *tss.PartyID) int { return a.Index - b.Index })
+	return out
+}
+
+// Events implements [mpc.Session].
+func (e *session) Events() <-chan mpc.Event { return e.events }
+
+// Close implements [mpc.Session].
+func (e *session) Close() { e.once.Do(func() { close(e.done) }) }
+
+// Deliver implements [mpc.Session].
+func (e *session) Deliver(from int, broadcast bool, body []byte) {
+	e.put(input{from: from, broadcast: broadcast, body: slices.Clone(body)})
+}
+
+func (e *session) put(in input) bool {
+	select {
+	case e.in <- in:
+		return true
+	case <-e.done:
+	case <-e.ended:
+	}
+	return false
+}
+
+// Finish implements [mpc.Session].
+func (e *session) Finish(digest []byte) error {
+	if e.setup.Op != mpc.OpPresign {
+		return errors.New("engine: this session has its message")
+	}
+	if len(digest) != 32 {
+		return errors.New("engine: a digest has 32 bytes")
+	}
+	err := errors.New("engine: the half-done signature was used before")
+	e.asked.Do(func() {
+		if err = nil; !e.put(input{digest: slices.Clone(digest)}) {
+			err = errors.New("engine: the session has ended")
+		}
+	})
+	return err
+}
+
+// run computes until there is a result, a failure, or nobody wants either.
+func (e *session) run(ctx context.Context) {
+	defer close(e.events)
+	defer close(e.ended)
+	defer e.wipe()
+	defer func() {
+		if r := recover(); r != nil {
+			e.fail(mpc.Failf(mpc.CauseProtocol, nil, "the library gave up: %v", brief(r)))
+		}
+	}()
+	if e.begin() {
+		return
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-e.done:
+			return
+		case in := <-e.in:
+			if e.take(in) {
+				return
+			}
+		}
+	}
+}
+
+// begin starts all roles.
+func (e *session) begin() (over bool) {
+	for _, r := range e.local {
+		if err := r.party.Start(); err != nil {
+			e.fail(e.blame(err))
+			return true
+		}
+	}
+	return e.progress()
+}
+
+// take handles one input. It reports whether the session is over.
+func (e *session) take(in input) bool {
+	if in.digest != nil {
+		e.presign = false
+		e.message.SetBytes(in.digest)
+		held := e.held
+		e.held = nil
+		return e.deliver(held)
+	}
+	l, f := e.gate.open(in)
+	switch {
+	case f != nil:
+		e.fail(f)
+		return true
+	case l == nil:
+		return false // a repetition
+	}
+	return e.admit(l)
+}
+
+// admit passes a letter through the gate, or keeps it until its sender's
+// parameters are known, by which it is judged.
+func (e *session) admit(l *letter) bool {
+	if !e.gate.ready(l) {
+		if e.waiting = append(e.waiting, l); len(e.waiting) > maxWaiting {
+			e.fail(e.gate.refuse(l.from, "more messages than the protocol has"))
+			return true
+		}
+		return false
+	}
+	if err := e.gate.judge(l); err != nil {
+		f := e.gate.refuse(l.from, err.Error())
+		f.Round = l.kind.round
+		e.fail(f)
+		return true
+	}
+	if e.presign && l.kind.round == presignRound {
+		e.held = append(e.held, l)
+		return e.progress()
+	}
+	if e.deliver([]*letter{l}) {
+		return true
+	}
+	again := e.waiting
+	e.waiting = nil
+	for _, w := range again {
+		if e.admit(w) {
+			return true
+		}
+	}
+	return false
+}
+
+// deliver hands letters to the roles that they are for.
+func (e *session) deliver(letters []*letter) bool {
+	for _, l := range letters {
+		for _, r := range e.local {
+			if r.index == l.from || !e.concerns(l, r.index) {
+				continue
+			}
+			e.round = max(e.round, l.kind.round)
+			if _, err := r.party.Update(l.msg); err != nil {
+				e.fail(e.blame(err))
+				return true
+			}
+		}
+		if e.progress() {
+			return true
+		}
+	}
+	return false
+}
+
+// concerns tells whether a letter is for a role.
+func (e *session) concerns(l *letter, role int) bool {
+	if l.to >= 0 {
+		return l.to == role
+	}
+	if e.setup.Roles[role].Old {
+		return l.kind.toOld
+	}
+	return l.kind.toNew
+}
+
+// progress sends what the library has to say, and takes its results.
+func (e *session) progress() (over bool) {
+	for again := true; again; {
+		again = false
+		for _, r := range e.local {
+			select {
+			case m := <-r.out:
+				if e.send(r, m) {
+					return true
+				}
+				again = true
+			default:
+			}
+		}
+	}
+	if e.presign && !e.told && e.round >= presignRound && len(e.held) == len(e.setup.Parties)-1 {
+		e.told = true
+		return !e.emit(mpc.Event{Presigned: true})
+	}
+	return e.results()
+}
+
+// send gives a message of the library to the other parties, and to the other
+// roles of this one.
+func (e *session) send(r *role, m tss.Message) (over bool) {
+	wire, routing, err := m.WireBytes()
+	if err != nil {
+		e.fail(mpc.Failf(mpc.CauseEngine, nil, "a message that cannot be encoded"))
+		return true
+	}
+	l := &letter{from: r.index, to: -1, msg: m.(tss.ParsedMessage), kind: kindOf(m.(tss.ParsedMessage))}
+	if l.kind == nil {
+		e.fail(mpc.Failf(mpc.CauseEngine, nil, "the library sends a message of an unknown type"))
+		return true
+	}
+	e.round = max(e.round, l.kind.round)
+	party := -1
+	if !routing.IsBroadcast {
+		l.to = slices.Index(e.roles, routing.To[0])
+		party = e.setup.Roles[l.to].Party
+	}
+	body := codec.Encode(frame{From: l.from, To: l.to, Wire: wire})
+	if party != e.setup.Self {
+		out := &mpc.Message{To: party, Broadcast: routing.IsBroadcast, Round: uint8(l.kind.round), Body: body}
+		if !e.emit(mpc.Event{Message: out}) {
+			return true
+		}
+	}
+	return e.deliverHere(l)
+}
+
+// deliverHere hands a message of one of our roles to the others.
+func (e *session) deliverHere(l *letter) bool {
+	for _, r := range e.local {
+		if r.index != l.from && e.concerns(l, r.index) {
+			if _, err := r.party.Update(l.msg); err != nil {
+				e.fail(e.blame(err))
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (e *session) emit(v mpc.Event) bool {
+	select {
+	case e.events <- v:
+		return true
+	case <-e.done:
+		return false
+	}
+}
+
+func (e *session) fail(f *mpc.Failure) {
+	if f.Round == 0 {
+		f.Round = e.round
+	}
+	e.emit(mpc.Event{Failure: f})
+}
+
+// blame makes a failure of the library's error. This party is never to blame.
+func (e *session) blame(err *tss.Error) *mpc.Failure {
+	f := &mpc.Failure{Cause: mpc.CauseProtocol, Round: err.Round(), Reason: brief(err.Cause())}
+	for _, c := range err.Culprits() {
+		for i, id := range e.roles {
+			if id == c && e.setup.Roles[i].Party != e.setup.Self {
+				f.Culprits = append(f.Culprits, e.setup.Parties[e.setup.Roles[i].Party])
+			}
+		}
+	}
+	slices.SortFunc(f.Culprits, mpc.PartyID.Compare)
+	f.Culprits = slices.Compact(f.Culprits)
+	return f
+}
+
+// brief shortens what the library says: it may print whole messages.
+func brief(v any) string {
+	s := fmt.Sprint(v)
+	return s[:min(len(s), 160)]
+}
+
+// wipe drops what the library held. It computes with integers whose words
+// cannot be wiped for sure; the process that runs the engine is the boundary.
+func (e *session) wipe() {
+	e.local, e.held, e.waiting = nil, nil, nil
+	e.message.SetInt64(0)
+}
