@@ -3,9 +3,12 @@ package node
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
+	"sync/atomic"
 
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
+	"github.com/sallyport/sallyport/enclave/wire"
 )
 
 // A contributionEntry records that this node is about to add what makes an
@@ -19,14 +22,39 @@ type contributionEntry struct {
 
 func applyContribution(*state, *contributionEntry, int64) error { return nil }
 
-// contribution makes the function that records a contribution, durably. The key
-// is judged again: it may have been exported or deleted since the call began.
-func (s *Service) contribution(h *held, w mpc.Where, t mpc.Terms) func(context.Context) error {
-	return func(ctx context.Context) error {
+// A gate is passed before a contribution leaves. It keeps its own refusal, which
+// says more to this node's caller than what the protocol makes of it.
+type gate struct {
+	pass    func(context.Context) error
+	refused atomic.Pointer[wire.Error]
+}
+
+// open is what a runner calls. Other parties learn that this one has refused.
+func (g *gate) open(ctx context.Context) error {
+	err := g.pass(ctx)
+	if e, ok := errors.AsType[*wire.Error](err); ok {
+		g.refused.Store(e)
+		return mpc.Failf(mpc.CauseRefused, nil, "%s", e.Message)
+	}
+	return err
+}
+
+// or returns how the operation ended for this node's caller.
+func (g *gate) or(err error) error {
+	if e := g.refused.Load(); e != nil && err != nil {
+		return e
+	}
+	return err
+}
+
+// contribution makes the gate that records a contribution, durably. The key is
+// judged again: it may have been exported or deleted since the call began.
+func (s *Service) contribution(h *held, w mpc.Where, t mpc.Terms) *gate {
+	return &gate{pass: func(ctx context.Context) error {
 		return record(ctx, s, EntryContribution, func(st *state) (contributionEntry, error) {
 			return contributionEntry{h.id, t.Operation, termsHash(t), w.Room}, st.stillUsable(h.id)
 		})
-	}
+	}}
 }
 
 func (st *state) stillUsable(id uid) error {

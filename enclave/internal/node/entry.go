@@ -28,6 +28,9 @@ const (
 	EntryStamp        journal.Kind = 62
 )
 
+// Mine tells whether a kind of entry belongs to this package.
+func Mine(k journal.Kind) bool { return k >= EntryIdentity && k < EntryIdentity+16 }
+
 // An applier changes the state by one entry, at commit and at replay.
 type applier func(st *state, body []byte, timeMs int64) error
 

@@ -82,11 +82,12 @@ func exportFull(s *Service, ctx context.Context, c *call) (any, error) {
 		return s.exportShare(ctx, c, x, share)
 	}
 	terms := x.terms()
+	gate := s.markEverywhere(x.held, x.where, terms)
 	key, err := s.Runner.Export(ctx, &mpc.ExportRequest{
-		Where: x.where, Share: share, To: x.party, Terms: terms, Contribute: s.markEverywhere(x.held, x.where, terms),
+		Where: x.where, Share: share, To: x.party, Terms: terms, Contribute: gate.open,
 	})
 	if err != nil {
-		return nil, err
+		return nil, gate.or(err)
 	}
 	defer key.Erase()
 	if key == nil {

@@ -69,11 +69,11 @@ func (s *Service) markForOther(ctx context.Context, from mpc.NodeID, body []byte
 	return codec.Encode(out), nil
 }
 
-// markEverywhere makes the function that records this node's contribution to an
+// markEverywhere makes the gate that records this node's contribution to an
 // export, and has the key marked on all members. With fewer than n-t+1 marked,
 // a threshold of others could go on signing as if nothing had left.
-func (s *Service) markEverywhere(h *held, w mpc.Where, t mpc.Terms) func(context.Context) error {
-	return func(ctx context.Context) error {
+func (s *Service) markEverywhere(h *held, w mpc.Where, t mpc.Terms) *gate {
+	return &gate{pass: func(ctx context.Context) error {
 		terms, room := termsHash(t), [16]byte(w.Room)
 		var mine []mpc.PartyID
 		err := record(ctx, s, EntryExported, func(st *state) (exportedEntry, error) {
@@ -102,7 +102,7 @@ func (s *Service) markEverywhere(h *held, w mpc.Where, t mpc.Terms) func(context
 			return mpc.Failf(mpc.CauseAcks, missing, "%d members have marked the key as exported and %d are needed before a share moves", len(marked), need)
 		}
 		return nil
-	}
+	}}
 }
 
 // markOthers asks the other members' nodes, and returns the parties for which

@@ -29,7 +29,7 @@ func (s *Service) exportShare(ctx context.Context, c *call, x *exporting, share 
 	if err := s.Runner.Agree(ctx, x.where, share, terms); err != nil {
 		return nil, err
 	}
-	if err := s.markEverywhere(x.held, x.where, terms)(ctx); err != nil {
+	if err := s.markEverywhere(x.held, x.where, terms).pass(ctx); err != nil {
 		return nil, err
 	}
 	out := &shares.Share{

@@ -69,6 +69,9 @@ type signing struct {
 	extra  []byte
 }
 
+// presignPool names the half-done signatures of this API: the same on all nodes.
+const presignPool = "node"
+
 // sign signs one message with the other parties of a room.
 func (s *Service) sign(ctx context.Context, c *call, in *ecdsaBody) (any, error) {
 	g, err := s.signing(c, in)
@@ -85,12 +88,13 @@ func (s *Service) sign(ctx context.Context, c *call, in *ecdsaBody) (any, error)
 	defer share.Erase()
 	hashed := sha256.Sum256(g.msg)
 	terms := mpc.Terms{Operation: "sign", Details: [][]byte{[]byte(g.hash), hashed[:], pathBytes(g.path)}}
+	gate := s.contribution(g.held, g.where, terms)
 	sig, err := s.Runner.Sign(ctx, &mpc.SignRequest{
 		Where: g.where, Share: share, Digest: g.digest, Delta: g.child.delta, Terms: terms,
-		Contribute: s.contribution(g.held, g.where, terms), Presign: "node",
+		Contribute: gate.open, Presign: presignPool,
 	})
 	if err != nil {
-		return nil, err
+		return nil, gate.or(err)
 	}
 	return showSignature(g.curve, sig)
 }

@@ -29,6 +29,7 @@ type world struct {
 	forgot   map[[32]byte]int
 	fail     *mpc.Failure // of every operation
 	last     any          // request that a runner got
+	before   func()       // of every signature's contribution
 }
 
 func newWorld() *world {
@@ -167,10 +168,11 @@ func (r *fakeRunner) Keygen(ctx context.Context, q *mpc.KeygenRequest) (*mpc.Sha
 }
 
 func (r *fakeRunner) Sign(ctx context.Context, q *mpc.SignRequest) ([]byte, error) {
-	if q.Contribute != nil {
-		if err := q.Contribute(ctx); err != nil {
-			return nil, err
-		}
+	if r.before != nil {
+		r.before()
+	}
+	if err := q.Contribute(ctx); err != nil {
+		return nil, err
 	}
 	mine := *q
 	mine.Share = copyShare(q.Share)
