@@ -207,3 +207,12 @@ func TestOldNoncesAreForgotten(t *testing.T) {
 		t.Errorf("%d and %d are kept", len(st.nonces), len(st.recent))
 	}
 }
+
+func TestNodeWithoutAnEngineSaysSo(t *testing.T) {
+	r := newRig(t, nil)
+	key, _ := r.newUser("alice")
+	a := r.ok(key, "POST", "/ed25519/create", "{}")
+	other := "01" + strings.Repeat("02", 49)
+	body := fmt.Sprintf(`{"room_uuid":"02000000-0000-8000-8000-000000000000","key_id":%q,"num_parties":2,"threshold":2,"others_keygen_ids":[%q]}`, a.text("key_id"), other)
+	wantType(t, r.call(key, "POST", "/ed25519/keygen", body), 400, "executor_result")
+}

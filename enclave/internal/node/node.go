@@ -76,7 +76,7 @@ type Config struct {
 	Boot    *boot.Boot        // proofs and documents
 	Now     func() time.Time  // trusted time
 	Log     *slog.Logger
-	Runner  mpc.Runner
+	Runner  mpc.Runner // nil: the node takes part in no operations
 	Caller  mpc.Caller // nil: there are no other nodes
 	Self    mpc.NodeID
 	// Check says whether the engine is sound for an operation; nil: for all.
@@ -119,6 +119,9 @@ func New(c Config) *Service {
 // From then on it answers the calls of other nodes, too.
 func (s *Service) Serve(j *journal.Journal) {
 	s.journal = j
+	if s.Runner == nil {
+		s.Runner = absent{}
+	}
 	if s.Caller != nil {
 		s.Caller.Handle(methodMarkExported, s.markForOther)
 		s.Caller.Handle(methodHolds, s.holdsForOther)

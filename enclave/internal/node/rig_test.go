@@ -190,9 +190,6 @@ func (r *rig) start() {
 		Host: r.host, Network: r.host, Sealer: r.sealer, Quorum: r.quorum, Boot: r.boot, Now: r.now,
 		Runner: r.runner, Caller: r.caller, Self: r.node(), Rules: r.rules,
 	})
-	if r.runner == nil {
-		r.Runner = noRunner{}
-	}
 	j, err := journal.Open(r.t.Context(), r.host, r.sealer, r.now, r.Replay)
 	if err != nil {
 		r.t.Fatal(err)
@@ -212,11 +209,6 @@ func (r *rig) restart() {
 	r.stopAll()
 	r.start()
 }
-
-// A noRunner carries out nothing.
-type noRunner struct{ mpc.Runner }
-
-func (noRunner) Forget([32]byte) {}
 
 // An answer is a status and the JSON of a body.
 type answer struct {

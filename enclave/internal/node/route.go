@@ -94,8 +94,7 @@ func (s *Service) answer(ctx context.Context, req *wire.Request) (any, error) {
 		return nil, err
 	}
 	if sch != nil && sch.curve == 0 {
-		return nil, bad("%s: there is no threshold engine for BIP-340 that is sound here: tss-lib signs ECDSA and Ed25519 only, "+
-			"and its ECDSA shares cannot be used for Schnorr signatures safely; use ecdsa or ed25519", sch.name)
+		return nil, bad("%s: there is no sound threshold engine for BIP-340 here: the one behind this API signs ECDSA and Ed25519 only; use ecdsa or ed25519", sch.name)
 	}
 	return e.do(s, ctx, c)
 }
