@@ -18,8 +18,8 @@ const (
 	ApplianceSize = 16
 	GenesisSize   = sha256.Size
 	maxName       = 64
-	// maxManifest bounds the bytes of a manifest: some 30 measurements.
-	maxManifest = 16 << 10
+	// maxManifest bounds the bytes of a manifest: 15 local peers with their roots.
+	maxManifest = 48 << 10
 )
 
 // Manifest says what an appliance is: the images that may run it, and the keys
@@ -37,6 +37,13 @@ type Manifest struct {
 	// exactly [LocalMeasurements].
 	Measurements []Measurements
 	Flags        Flags
+
+	// Peers are the appliances with which this one holds MPC keys.
+	Peers []Peer
+	// KeyGroup is nil for an appliance whose organizations are its own.
+	KeyGroup *KeyGroup
+	// NodeAPI is nil for an appliance without the node API.
+	NodeAPI *NodeAPI
 
 	// Appliance (16 bytes), QuorumPublicKey and CheckpointPublicKey (65 bytes,
 	// SEC 1 uncompressed P-256) and Genesis (32 bytes, the hash of the genesis
@@ -62,7 +69,8 @@ type Flags struct {
 }
 
 // manifestJSON is the canonical form: these members in this order, no space.
-// Operators, witnesses and peers are reserved and empty.
+// Operators and witnesses are reserved and empty; the last two members are left
+// out where there is nothing to say.
 type manifestJSON struct {
 	Format              string             `json:"format" strict:"required"`
 	Name                string             `json:"name" strict:"required"`
@@ -73,11 +81,13 @@ type manifestJSON struct {
 	Flags               Flags              `json:"flags" strict:"required"`
 	Operators           []struct{}         `json:"operators" strict:"required"`
 	Witnesses           []struct{}         `json:"witnesses" strict:"required"`
-	Peers               []struct{}         `json:"peers" strict:"required"`
+	Peers               []peerJSON         `json:"peers" strict:"required"`
 	Appliance           string             `json:"appliance" strict:"required"`
 	QuorumPublicKey     string             `json:"quorumPublicKey" strict:"required"`
 	CheckpointPublicKey string             `json:"checkpointPublicKey" strict:"required"`
 	Genesis             string             `json:"genesis" strict:"required"`
+	KeyGroup            *KeyGroup          `json:"keyGroup,omitempty"`
+	NodeAPI             *nodeAPIJSON       `json:"nodeApi,omitempty"`
 }
 
 // Hash returns the SHA-256 of the exact bytes of a manifest.
@@ -120,11 +130,16 @@ func (m *Manifest) Encode() []byte {
 		Flags:               m.Flags,
 		Operators:           []struct{}{},
 		Witnesses:           []struct{}{},
-		Peers:               []struct{}{},
+		Peers:               []peerJSON{},
 		Appliance:           hex.EncodeToString(m.Appliance),
 		QuorumPublicKey:     hex.EncodeToString(m.QuorumPublicKey),
 		CheckpointPublicKey: hex.EncodeToString(m.CheckpointPublicKey),
 		Genesis:             hex.EncodeToString(m.Genesis),
+		KeyGroup:            m.KeyGroup,
+		NodeAPI:             m.NodeAPI.toJSON(),
+	}
+	for i := range m.Peers {
+		j.Peers = append(j.Peers, m.Peers[i].toJSON())
 	}
 	for _, t := range m.Measurements {
 		j.Measurements = append(j.Measurements, t.toJSON())
@@ -158,10 +173,21 @@ func (j *manifestJSON) manifest() (*Manifest, error) {
 	if j.Format != ManifestFormat {
 		return nil, errors.New("format: must be " + ManifestFormat)
 	}
-	if len(j.Operators) != 0 || len(j.Witnesses) != 0 || len(j.Peers) != 0 {
-		return nil, errors.New("operators, witnesses and peers: must be empty in this version")
+	if len(j.Operators) != 0 || len(j.Witnesses) != 0 {
+		return nil, errors.New("operators and witnesses: must be empty in this version")
 	}
-	m := &Manifest{Name: j.Name, Version: j.Version, Epoch: j.Epoch, Assurance: j.Assurance, Flags: j.Flags}
+	m := &Manifest{Name: j.Name, Version: j.Version, Epoch: j.Epoch, Assurance: j.Assurance, Flags: j.Flags, KeyGroup: j.KeyGroup}
+	var err error
+	if m.NodeAPI, err = j.NodeAPI.nodeAPI(); err != nil {
+		return nil, fmt.Errorf("nodeApi.%w", err)
+	}
+	for i := range j.Peers {
+		p, err := j.Peers[i].peer()
+		if err != nil {
+			return nil, fmt.Errorf("peers[%d].%w", i, err)
+		}
+		m.Peers = append(m.Peers, p)
+	}
 	for i, t := range j.Measurements {
 		measured, err := t.measurements()
 		if err != nil {
@@ -204,6 +230,9 @@ func (m *Manifest) check() error {
 		return errors.New("flags.unsigned: must be true while there are no operators")
 	}
 	if err := m.checkMeasurements(); err != nil {
+		return err
+	}
+	if err := m.checkPeers(); err != nil {
 		return err
 	}
 	return m.checkIdentity()
