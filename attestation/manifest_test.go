@@ -127,7 +127,7 @@ func TestManifestOutsideTheFormatIsRefused(t *testing.T) {
 		{"short appliance", operatingJSON(), strings.Repeat("01", 16), strings.Repeat("01", 15), "appliance"},
 		{"checkpoint key off the curve", operatingJSON(), `"checkpointPublicKey":"` + generator, `"checkpointPublicKey":"` + generator[:129] + "6", "checkpointPublicKey"},
 		{"compressed quorum key", operatingJSON(), `"quorumPublicKey":"04`, `"quorumPublicKey":"02`, "quorumPublicKey"},
-		{"too long", genesisJSON(), `"demo"`, `"` + strings.Repeat("n", 20000) + `"`, "49152"},
+		{"too long", genesisJSON(), `"demo"`, `"` + strings.Repeat("n", 50000) + `"`, "49152"},
 		{"no JSON", genesisJSON(), genesisJSON(), `sallyport`, "manifest"},
 		{"empty", genesisJSON(), genesisJSON(), ``, "manifest"},
 	} {
