@@ -38,7 +38,13 @@ var (
 	lastHead   = []byte{0xa1, 0x04} // map(1), key 4
 )
 
-func requestHead(m method) []byte { return []byte{0xa2, 0x01, byte(m), 0x02} } // map(2), key 1, method < 24, key 2
+// requestHead is map(2), key 1, method, key 2.
+func requestHead(m method) []byte {
+	if m < 24 {
+		return []byte{0xa2, 0x01, byte(m), 0x02}
+	}
+	return []byte{0xa2, 0x01, 0x18, byte(m), 0x02}
+}
 
 // codec is one side's way to read. The enclave refuses fields it does not
 // know; the host ignores them.

@@ -5,9 +5,9 @@ import (
 	"errors"
 )
 
-// method is the number of a call. Numbers are never used again, and no number
-// means something on both sides: a frame that reaches the wrong side is
-// refused. Numbers of 24 and more would not fit one byte.
+// method is the number of a call, at most 255. Numbers are never used again,
+// and no number means something on both sides: a frame that reaches the wrong
+// side is refused.
 type method uint64
 
 const (
@@ -18,6 +18,13 @@ const (
 	methodReadRange method = 18
 	methodPutBlobs  method = 19
 	methodGetBlobs  method = 20
+
+	methodCreateRoom  method = 21
+	methodOpenPort    method = 22
+	methodSendPort    method = 23
+	methodReceivePort method = 24
+	methodClosePort   method = 25
+	methodAskRule     method = 26
 )
 
 var methodNames = map[method]string{
@@ -27,6 +34,13 @@ var methodNames = map[method]string{
 	methodReadRange: "ReadRange",
 	methodPutBlobs:  "PutBlobs",
 	methodGetBlobs:  "GetBlobs",
+
+	methodCreateRoom:  "CreateRoom",
+	methodOpenPort:    "OpenPort",
+	methodSendPort:    "SendPort",
+	methodReceivePort: "ReceivePort",
+	methodClosePort:   "ClosePort",
+	methodAskRule:     "AskRule",
 }
 
 func (m method) String() string {
@@ -143,6 +157,14 @@ func weight(v any) int {
 		return fields + total(v.Records)
 	case *list:
 		return fields + total(v.Items)
+	case *sendPortParams:
+		return fields + messages(v.Messages)
+	case *relayMessages:
+		return fields + messages(v.Messages)
+	case *RuleQuestion:
+		return fields + len(v.URL) + len(v.JWT)
+	case *RuleAnswer:
+		return fields + len(v.Body)
 	case *Error:
 		return fields + len(v.Message) + len(v.Culprits)*(maxCulprit+2)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"syscall"
@@ -22,9 +23,14 @@ func ServeEnclave(ctx context.Context, ln net.Listener, e Enclave, log *slog.Log
 	return newServer(enclaveCodec, enclaveHandlers(e), log, doorLimits()).serve(ctx, ln)
 }
 
-// ServeHost answers calls to h, as [ServeEnclave] does for an enclave.
+// ServeHost answers calls to h, as [ServeEnclave] does for an enclave; if h is
+// a [Network] too, also those.
 func ServeHost(ctx context.Context, ln net.Listener, h Host, log *slog.Logger) error {
-	return newServer(hostCodec, hostHandlers(h), log, doorLimits()).serve(ctx, ln)
+	handlers := hostHandlers(h)
+	if n, ok := h.(Network); ok {
+		maps.Copy(handlers, networkHandlers(n))
+	}
+	return newServer(hostCodec, handlers, log, doorLimits()).serve(ctx, ln)
 }
 
 // server is one side of the door.
