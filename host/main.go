@@ -29,6 +29,7 @@ const (
 type commands struct {
 	Serve serve.Command `cmd:"" help:"Serve the HTTP API in front of an enclave."`
 	Dev   dev.Command   `cmd:"" help:"Run a whole appliance on this machine, for development. It protects nothing."`
+	Relay serve.Relay   `cmd:"" help:"Carry sealed messages between enclaves that hold MPC keys."`
 	cli.Verbs
 }
 

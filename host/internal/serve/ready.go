@@ -8,7 +8,8 @@ import (
 
 // Ready is what --ready-file holds.
 type Ready struct {
-	Listen string `json:"listen"` // HOST:PORT that clients reach
+	Listen       string `json:"listen,omitempty"`        // HOST:PORT that clients reach
+	RelayAddress string `json:"relay_address,omitempty"` // HOST:PORT of the relay in this process
 }
 
 // writeReady writes the file so that a reader sees all of it or none.

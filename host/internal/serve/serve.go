@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport/sallyport/enclave/wire"
 	"github.com/sallyport/sallyport/host/internal/front"
+	"github.com/sallyport/sallyport/host/internal/relay/server"
 	"github.com/sallyport/sallyport/host/internal/store"
 	"github.com/sallyport/sallyport/host/internal/turnkey"
 	"github.com/sallyport/sallyport/host/internal/vertex"
@@ -35,6 +36,7 @@ type Command struct {
 	ReadyFile   string        `type:"path" placeholder:"FILE" help:"Written once listening, as {\"listen\":\"HOST:PORT\"}; removed at the end."`
 	LogLevel    slog.Level    `default:"INFO" help:"DEBUG, INFO, WARN or ERROR; each request is logged at INFO."`
 	LogFormat   string        `default:"text" enum:"text,json" help:"text or json, on standard error."`
+	Network     `embed:"" group:"Relay:"`
 }
 
 // Validate checks what the flags say together.
@@ -48,7 +50,7 @@ func (c *Command) Validate() error {
 	if c.StopTimeout < 0 {
 		return fmt.Errorf("--stop-timeout: must not be negative, is %v", c.StopTimeout)
 	}
-	return nil
+	return c.validate()
 }
 
 // Run serves until ctx ends or SIGINT or SIGTERM arrives, and then returns nil
@@ -75,6 +77,14 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer ln.Close()
+	network, own, err := c.open(log)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = network.Close() }() // never fails
+	if own != nil {
+		defer own.Close()
+	}
 
 	enclave := wire.NewEnclaveClient(c.Enclave)
 	defer func() { _ = enclave.Close() }() // never fails
@@ -83,9 +93,9 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		vertex.Face(vertex.Config{MaxInFlight: c.MaxInFlight})))
 	s := &session{
 		log: log, server: server, front: ln,
-		serveDoor: func(ctx context.Context) error { return wire.ServeHost(ctx, door, host, log) },
+		serveDoor: func(ctx context.Context) error { return wire.ServeHost(ctx, door, keeper{host, network}, log) },
 		timeout:   c.StopTimeout,
-		listening: func() error { return c.announce(log, ln.Addr()) },
+		listening: func() error { return c.announce(log, ln.Addr(), own) },
 	}
 	defer c.retract()
 	return s.run(ctx)
@@ -100,12 +110,16 @@ func (c *Command) logger() *slog.Logger {
 }
 
 // announce says that clients can connect from now on.
-func (c *Command) announce(log *slog.Logger, addr net.Addr) error {
+func (c *Command) announce(log *slog.Logger, addr net.Addr, own *server.Server) error {
 	log.Info("listening", "listen", addr.String(), "tls", c.TLSCert != "", "enclave", c.Enclave, "door", c.Door)
 	if c.ReadyFile == "" {
 		return nil
 	}
-	if err := writeReady(c.ReadyFile, Ready{Listen: addr.String()}); err != nil {
+	ready := Ready{Listen: addr.String()}
+	if own != nil {
+		ready.RelayAddress = own.Addr()
+	}
+	if err := writeReady(c.ReadyFile, ready); err != nil {
 		return fmt.Errorf("--ready-file: %w", err)
 	}
 	return nil
