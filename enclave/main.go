@@ -18,6 +18,7 @@ import (
 	"syscall"
 
 	"github.com/sallyport/sallyport/enclave/internal/ceremony"
+	"github.com/sallyport/sallyport/enclave/internal/harden"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -42,7 +43,7 @@ func main() {
 }
 
 func run(log *slog.Logger, args []string) error {
-	if err := harden(); err != nil {
+	if err := harden.Process(); err != nil {
 		return fmt.Errorf("hardening the process: %w", err)
 	}
 	// The live heap is small and each request leaves garbage: collecting at

@@ -31,24 +31,7 @@ var _ mpc.Engine = (*Engine)(nil)
 func New() *Engine { return &Engine{} }
 
 // Check implements [mpc.Engine].
-func (*Engine) Check(op mpc.Op, curve keys.Curve) error { return Supported(op, curve) }
-
-// Supported says whether the engine is sound for an operation on a curve.
-func Supported(op mpc.Op, curve keys.Curve) error {
-	switch {
-	case curve == keys.P256:
-		return errors.New("CURVE_P256: MPC keys are made on secp256k1 and Ed25519: the library's proofs were reviewed for no other curve")
-	case curve != keys.Secp256k1 && curve != keys.Ed25519:
-		return fmt.Errorf("%v: there is no MPC protocol for it", curve)
-	case op == mpc.OpPresign && curve == keys.Ed25519:
-		return errors.New("CURVE_ED25519: its nonces depend on the message in no way that could be done ahead safely")
-	}
-	switch op {
-	case mpc.OpKeygen, mpc.OpSign, mpc.OpPresign, mpc.OpReshare:
-		return nil
-	}
-	return fmt.Errorf("there is no operation %q", op)
-}
+func (*Engine) Check(op mpc.Op, curve keys.Curve) error { return mpc.Sound(op, curve) }
 
 // Start implements [mpc.Engine].
 func (*Engine) Start(ctx context.Context, s *mpc.Setup) (_ mpc.Session, err error) {
@@ -70,7 +53,7 @@ func (*Engine) Start(ctx context.Context, s *mpc.Setup) (_ mpc.Session, err erro
 
 // checkSetup refuses what the library would take and should not.
 func checkSetup(s *mpc.Setup) error {
-	if err := Supported(s.Op, s.Curve); err != nil {
+	if err := mpc.Sound(s.Op, s.Curve); err != nil {
 		return err
 	}
 	olds, news := 0, 0

@@ -77,7 +77,7 @@ type letter struct {
 
 func newSession(s *mpc.Setup) (*session, error) {
 	e := &session{
-		setup: s, events: make(chan mpc.Event, 16), in: make(chan input, 64), done: make(chan struct{}), ended: make(chan struct{}),
+		setup: s, events: make(chan mpc.Event, 16), in: make(chan input, 1024), done: make(chan struct{}), ended: make(chan struct{}),
 		presign: s.Op == mpc.OpPresign, message: new(big.Int),
 	}
 	e.roles = partyIDs(s)

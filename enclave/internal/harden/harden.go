@@ -1,10 +1,11 @@
-package main
+// Package harden keeps secrets in memory from others on the machine.
+package harden
 
 import "golang.org/x/sys/unix"
 
-// harden keeps the process's memory out of core files and out of reach of
+// Process keeps the process's memory out of core files and out of reach of
 // other processes of the same user.
-func harden() error {
+func Process() error {
 	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
 		return err
 	}
