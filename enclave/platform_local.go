@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -68,13 +69,20 @@ func newMachine(args []string, log *slog.Logger) (*machine, error) {
 		return nil, err
 	}
 	log.Warn("root", "root", root.Describe())
+	host := wire.NewHostClient(o.host)
+	own, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
 	p := &platform.Platform{
-		Assurance: platform.Local,
-		Attester:  module,
-		Root:      root,
-		Listen:    func() (net.Listener, error) { return wire.Listen(o.listen) },
-		Host:      wire.NewHostClient(o.host),
-		Now:       time.Now, // the host's clock: it is as trusted as the rest of this platform
+		Assurance:  platform.Local,
+		Attester:   module,
+		Root:       root,
+		Listen:     func() (net.Listener, error) { return wire.Listen(o.listen) },
+		Host:       host,
+		Network:    host,
+		EnginePath: filepath.Join(filepath.Dir(own), "sallyport-engine"),
+		Now:        time.Now, // the host's clock: it is as trusted as the rest of this platform
 	}
 	return &machine{p, func(ctx context.Context) ([]byte, error) { return localManifest(ctx, p, o) }}, nil
 }

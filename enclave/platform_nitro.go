@@ -23,6 +23,7 @@ const (
 	manifestFile = "/etc/sallyport/manifest.json"
 	doorAddress  = "vsock:3:5000" // only the parent instance is heard
 	hostAddress  = "vsock:3:5001" // CID 3 is the parent instance
+	engineFile   = "/sallyport-engine"
 )
 
 func newMachine(args []string, _ *slog.Logger) (*machine, error) {
@@ -42,14 +43,17 @@ func newMachine(args []string, _ *slog.Logger) (*machine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("trusted time: %w", err)
 	}
+	host := wire.NewHostClient(hostAddress)
 	return &machine{
 		Platform: &platform.Platform{
-			Assurance: platform.Nitro,
-			Attester:  device,
-			Root:      noRoot{},
-			Listen:    func() (net.Listener, error) { return wire.Listen(doorAddress) },
-			Host:      wire.NewHostClient(hostAddress),
-			Now:       clock.Now,
+			Assurance:  platform.Nitro,
+			Attester:   device,
+			Root:       noRoot{},
+			Listen:     func() (net.Listener, error) { return wire.Listen(doorAddress) },
+			Host:       host,
+			Network:    host,
+			EnginePath: engineFile,
+			Now:        clock.Now,
 		},
 		manifest: func(context.Context) ([]byte, error) { return os.ReadFile(manifestFile) },
 	}, nil

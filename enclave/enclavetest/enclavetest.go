@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/ceremony"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/simulator"
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -29,6 +30,12 @@ type Options struct {
 	Log io.Writer
 	// ClosedOrganizations makes a manifest that does not open organizations.
 	ClosedOrganizations bool
+	// Network is the relay; nil is none, and no MPC keys.
+	Network wire.Network
+	// Engine and PreParams take the place of the engine's process and of the
+	// pool of parameters.
+	Engine    mpc.Engine
+	PreParams mpc.PreParams
 }
 
 // An Enclave is one appliance over any number of boots. Between boots its
@@ -99,6 +106,7 @@ func (e *Enclave) newModule(t testing.TB) {
 func (e *Enclave) platform() *platform.Platform {
 	return &platform.Platform{
 		Assurance: platform.Local, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
+		Network: e.options.Network, Engine: e.options.Engine, PreParams: e.options.PreParams,
 	}
 }
 

@@ -191,7 +191,7 @@ func TestOtherManifestIsRefused(t *testing.T) {
 		"another appliance's": other.enclave.Manifest,
 		"another name":        manifest(func(m *attestation.Manifest) { m.Name = "other" }),
 		"closed":              manifest(func(m *attestation.Manifest) { m.Flags.OpenOrganizations = false }),
-		"later version":       manifest(func(m *attestation.Manifest) { m.Version = 2 }),
+		"version skipped":     manifest(func(m *attestation.Manifest) { m.Version = 3 }),
 		"later epoch":         manifest(func(m *attestation.Manifest) { m.Epoch++ }),
 		"genesis":             manifest(func(m *attestation.Manifest) { m.Version = 0 }),
 		"other quorum key":    bytes.Replace(honest, []byte(fmt.Sprintf("%x", w.quorumKey())), []byte(fmt.Sprintf("%x", other.quorumKey())), 1),
@@ -206,6 +206,26 @@ func TestOtherManifestIsRefused(t *testing.T) {
 	w.enclave.Manifest = honest
 	if status := w.enclave.Restart(t); status.Phase != wire.PhaseReady {
 		t.Errorf("enclave is %s: %s", status.Phase, status.Reason)
+	}
+}
+
+func TestSuccessorIsRecordedAndNotLeftAgain(t *testing.T) {
+	w := newWorld(t, 1, 1)
+	before := w.enclave.Manifest
+	m, err := attestation.ParseManifest(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Version, m.Name = 2, "renamed"
+	w.enclave.Manifest = m.Encode()
+	for range 2 { // at the change, and after it
+		if status := w.enclave.Restart(t); status.Phase != wire.PhaseReady {
+			t.Fatalf("enclave is %s: %s", status.Phase, status.Reason)
+		}
+	}
+	w.enclave.Manifest = before
+	if status := w.enclave.Restart(t); status.Phase != wire.PhaseBroken {
+		t.Errorf("the manifest before: enclave is %s: %s", status.Phase, status.Reason)
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/boot"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/node"
 	"github.com/sallyport/sallyport/enclave/internal/org"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -39,6 +40,8 @@ type Appliance struct {
 	boot     *boot.Boot
 	journal  *journal.Journal
 	service  *org.Service
+	node     *node.Service
+	parties  *parties
 }
 
 // New makes an appliance in phase Starting.
@@ -61,6 +64,7 @@ var routes = map[wire.Phase]map[wire.API]handler{
 	wire.PhaseReady: {
 		wire.APIActivity:  (*Appliance).serve,
 		wire.APISallyport: (*Appliance).serve,
+		wire.APINode:      (*Appliance).serveNode,
 	},
 	wire.PhaseStale:  {},
 	wire.PhaseBroken: {},
@@ -90,6 +94,14 @@ func because(reason string) string {
 
 func (a *Appliance) serve(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
 	return a.service.Do(ctx, req)
+}
+
+// serveNode answers the node API, where the manifest has one.
+func (a *Appliance) serveNode(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	if a.manifest.NodeAPI == nil {
+		return nil, wire.Errorf(wire.NotFound, "", "the manifest of this appliance opens no node API")
+	}
+	return a.node.Do(ctx, req)
 }
 
 // Status describes the enclave.
@@ -144,6 +156,7 @@ func (a *Appliance) warnings() []string {
 		if a.manifest.Flags.OpenOrganizations {
 			w = append(w, "the manifest opens organizations: anybody may found one")
 		}
+		w = append(w, a.manifest.Relaxations()...)
 		w = append(w, "the manifest names no witnesses: a host that restarts the enclave on an old journal is not noticed")
 	}
 	return w
@@ -179,6 +192,15 @@ func (a *Appliance) Run(ctx context.Context, manifest []byte) {
 		a.watch(ctx)
 	}
 	<-ctx.Done()
+	a.close()
+}
+
+// close ends what writes to the journal, and then the journal.
+func (a *Appliance) close() {
+	if a.node != nil {
+		a.node.Close()
+	}
+	a.parties.close()
 	if a.journal != nil {
 		_ = a.journal.Close()
 	}
@@ -243,6 +265,9 @@ func (a *Appliance) accept(raw []byte) (*attestation.Manifest, error) {
 	}
 	if a.platform.Assurance == platform.Nitro && m.Flags.Unsigned {
 		return nil, errors.New("manifest: an unsigned manifest is not accepted on Nitro")
+	}
+	if err := served(m); err != nil {
+		return nil, err
 	}
 	var measured attestation.Measurements
 	for index, pcr := range []*[attestation.PCRSize]byte{&measured.PCR0, &measured.PCR1, &measured.PCR2} {

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/internal/channel"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+	"github.com/sallyport/sallyport/enclave/internal/node"
 	"github.com/sallyport/sallyport/enclave/internal/org"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
@@ -51,9 +54,9 @@ func (a *Appliance) openState(ctx context.Context, m *attestation.Manifest, secr
 	}
 }
 
-// openStateOnce opens the journal under the manifest: entry 0 must record it, the
-// identity that it names must be the manifest's, and every other entry goes to
-// the service.
+// openStateOnce opens the journal under the manifest: the journal must record it
+// or the one before, the identity that it names must be the manifest's, and
+// every other entry goes to its service.
 func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, secret []byte) error {
 	sealer, err := newSealer(a.platform, m, secret)
 	if err != nil {
@@ -66,54 +69,130 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 		Host: a.platform.Host, Sealer: sealer, Boot: a.boot, Now: a.platform.Now, Log: a.log,
 		OpenOrganizations: m.Flags.OpenOrganizations, Epoch: uint64(m.Epoch),
 	})
-	first := &manifestEntry{}
+	nodes := node.New(node.Config{
+		Host: a.platform.Host, Network: a.platform.Network, Sealer: sealer, Boot: a.boot, Now: a.platform.Now, Log: a.log,
+		Check: mpc.Sound, Rules: nodeRules(m), Epoch: uint64(m.Epoch),
+	})
+	record := &manifestRecord{}
 	j, err := journal.Open(ctx, a.platform.Host, sealer, a.platform.Now, func(e journal.Entry) error {
-		if e.Index == 0 || e.Kind == entryManifest {
-			return a.replayManifest(e, first)
+		switch {
+		case e.Index == 0 || e.Kind == entryManifest:
+			return record.replay(e)
+		case node.Mine(e.Kind):
+			return nodes.Replay(e)
 		}
 		return service.Replay(e)
 	})
 	if err != nil {
 		return err
 	}
-	if err := a.takeIdentity(ctx, j, m, sealer, service, first); err != nil {
+	i, err := a.takeIdentity(ctx, j, m, sealer, record)
+	if err == nil {
+		err = a.begin(m, i, j, service, nodes)
+	}
+	if err != nil {
 		_ = j.Close()
 		return err
 	}
-	service.Serve(j)
-	a.mu.Lock()
-	a.journal, a.service = j, service
-	a.mu.Unlock()
 	a.enter(wire.PhaseReady, "")
 	return nil
 }
 
-func (a *Appliance) takeIdentity(ctx context.Context, j *journal.Journal, m *attestation.Manifest, sealer *seal.Sealer, service *org.Service, first *manifestEntry) error {
-	if size, _ := j.Head(); size == 0 {
-		return errors.New("journal: it is empty, and an empty journal opens only in genesis")
-	}
-	identity, err := loadIdentity(ctx, a.platform.Host, sealer, first.Identity)
+// begin gives the services what they need beside the journal, and starts them.
+func (a *Appliance) begin(m *attestation.Manifest, i *identity, j *journal.Journal, service *org.Service, nodes *node.Service) error {
+	with, err := meet(a.platform, m, i, a.log)
 	if err != nil {
 		return err
 	}
-	if err := identity.matches(m); err != nil {
+	self, err := channel.NodeID(m.QuorumPublicKey)
+	if err != nil {
 		return err
 	}
-	service.Quorum = identity.quorum
+	service.Quorum, nodes.Quorum = i.quorum, i.quorum
+	nodes.Self, nodes.Runner, nodes.Caller = self, with.runner(), with.calls()
+	service.Serve(j)
+	nodes.Serve(j)
+	if with != nil {
+		with.caller.Serve()
+	}
+	a.mu.Lock()
+	a.journal, a.service, a.node, a.parties = j, service, nodes, with
+	a.mu.Unlock()
 	return nil
 }
 
-// replayManifest wants the manifest of this boot, and no other, at entry 0.
-func (a *Appliance) replayManifest(e journal.Entry, first *manifestEntry) error {
-	if e.Index != 0 || e.Kind != entryManifest {
+// nodeRules are what the manifest says of the node API.
+func nodeRules(m *attestation.Manifest) node.Rules {
+	r := node.Rules{Plaintext: m.Flags.PlaintextExport, PlainRuleServers: m.Assurance == attestation.AssuranceLocal}
+	if n := m.NodeAPI; n != nil {
+		r.AdminTokenSHA256, r.AdminKeys, r.BearerMay, r.Backup = n.AdminTokenSHA256, n.AdminKeys, n.BearerMay, n.Backup
+	}
+	return r
+}
+
+// takeIdentity opens the identity that the journal names, and records the
+// manifest of this boot if it follows the one that is recorded.
+func (a *Appliance) takeIdentity(ctx context.Context, j *journal.Journal, m *attestation.Manifest, sealer *seal.Sealer, record *manifestRecord) (*identity, error) {
+	if size, _ := j.Head(); size == 0 {
+		return nil, errors.New("journal: it is empty, and an empty journal opens only in genesis")
+	}
+	i, err := loadIdentity(ctx, a.platform.Host, sealer, record.last.Identity)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.matches(m); err != nil {
+		return nil, err
+	}
+	return i, a.succeed(ctx, j, m, record)
+}
+
+// succeed wants the manifest of this boot to be the recorded one or its successor.
+func (a *Appliance) succeed(ctx context.Context, j *journal.Journal, m *attestation.Manifest, record *manifestRecord) error {
+	if bytes.Equal(record.last.Manifest, a.boot.Manifest) {
+		return nil
+	}
+	recorded, err := attestation.ParseManifest(record.last.Manifest)
+	if err == nil {
+		err = m.Succeeds(recorded)
+	}
+	if err != nil {
+		return fmt.Errorf("the journal records another manifest than the one this enclave booted with, and that is no successor: %w", err)
+	}
+	t, err := j.Propose(entryManifest, func(uint64, int64) ([]byte, error) {
+		return codec.Encode(manifestEntry{Manifest: a.boot.Manifest, Identity: record.last.Identity}), nil
+	})
+	if err != nil {
+		return err
+	}
+	return j.Wait(ctx, t)
+}
+
+// A manifestRecord is what a journal says of its manifests: each follows the
+// one before.
+type manifestRecord struct{ last manifestEntry }
+
+func (r *manifestRecord) replay(e journal.Entry) error {
+	if e.Kind != entryManifest {
 		return fmt.Errorf("kind %d does not belong here", e.Kind)
 	}
-	if err := codec.Decode(e.Body, first); err != nil {
+	var next manifestEntry
+	if err := codec.Decode(e.Body, &next); err != nil {
 		return fmt.Errorf("manifest entry: %w", err)
 	}
-	if !bytes.Equal(first.Manifest, a.boot.Manifest) {
-		return errors.New("it records another manifest than the one this enclave booted with")
+	m, err := attestation.ParseManifest(next.Manifest)
+	if err != nil {
+		return fmt.Errorf("manifest entry: %w", err)
 	}
+	if e.Index > 0 {
+		prev, err := attestation.ParseManifest(r.last.Manifest)
+		if err == nil {
+			err = m.Succeeds(prev)
+		}
+		if err != nil {
+			return fmt.Errorf("manifest entry: %w", err)
+		}
+	}
+	r.last = next
 	return nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -62,6 +63,15 @@ type Platform struct {
 	Listen func() (net.Listener, error)
 	// Host reaches the host's side of the door.
 	Host wire.Host
+	// Network reaches relays and rule servers through the host; nil: there are
+	// none, and no MPC keys.
+	Network wire.Network
+	// EnginePath is the program that computes MPC protocols.
+	EnginePath string
+	// Engine and PreParams take the place of that program and of the pool of
+	// parameters, in tests.
+	Engine    mpc.Engine
+	PreParams mpc.PreParams
 	// Now is trusted time: the attester's, carried by the monotonic clock.
 	Now func() time.Time
 }

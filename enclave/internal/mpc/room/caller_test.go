@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
+	"github.com/sallyport/sallyport/enclave/internal/mpc/mpctest"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
-func newCallers(t *testing.T, net *fakeNet, n int) (out []*Caller) {
+func newCallers(t *testing.T, net *mpctest.Relay, n int) (out []*Caller) {
 	var nodes []mpc.NodeID
 	for i := range n {
 		nodes = append(nodes, mpc.NodeID{2, byte(i)})
@@ -26,8 +27,8 @@ func newCallers(t *testing.T, net *fakeNet, n int) (out []*Caller) {
 }
 
 func TestCallIsCarriedOutOnceOverABadRelay(t *testing.T) {
-	net := newFakeNet()
-	net.loss = 0.3
+	net := mpctest.NewRelay()
+	net.Loss = 0.3
 	c := newCallers(t, net, 2)
 	var calls atomic.Int32
 	c[1].Handle("double", func(_ context.Context, from mpc.NodeID, body []byte) ([]byte, error) {
@@ -64,7 +65,7 @@ func TestCallIsCarriedOutOnceOverABadRelay(t *testing.T) {
 }
 
 func TestCallToANodeThatIsAwayEndsWithItsContext(t *testing.T) {
-	c := newCallers(t, newFakeNet(), 2)
+	c := newCallers(t, mpctest.NewRelay(), 2)
 	c[0].Serve()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -75,7 +76,7 @@ func TestCallToANodeThatIsAwayEndsWithItsContext(t *testing.T) {
 
 // A node that restarts has no pairs any more, and the other side does not know.
 func TestCallReachesANodeThatHasRestarted(t *testing.T) {
-	net := newFakeNet()
+	net := mpctest.NewRelay()
 	c := newCallers(t, net, 2)
 	echo := func(_ context.Context, _ mpc.NodeID, body []byte) ([]byte, error) { return body, nil }
 	for _, x := range c {

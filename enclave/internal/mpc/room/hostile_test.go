@@ -9,6 +9,7 @@ import (
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
+	"github.com/sallyport/sallyport/enclave/internal/mpc/mpctest"
 )
 
 func failed(t *testing.T, err error, cause mpc.Cause, culprits ...mpc.PartyID) {
@@ -52,7 +53,7 @@ func TestPartyThatGoesSilentIsNamed(t *testing.T) {
 	shares := w.keygen(2, 0, 1)
 	silent := relayName(shares[1].Self.String())
 	sessions := 0
-	w.net.touch = func(from, _ string, body []byte) [][]byte {
+	w.net.Touch = func(from, _ string, body []byte) [][]byte {
 		if body[0] == frameSession {
 			if sessions++; from == silent && sessions > 1 {
 				return nil
@@ -62,9 +63,7 @@ func TestPartyThatGoesSilentIsNamed(t *testing.T) {
 	}
 	_, errs := w.sign(shares, "x", []int{0, 1}, nil)
 	failed(t, errs[0], mpc.CauseTimeout, shares[1].Self)
-	w.net.mu.Lock()
-	w.net.touch = nil
-	w.net.mu.Unlock()
+	w.net.Edit(func(n *mpctest.Relay) { n.Touch = nil })
 	_, errs = w.sign(shares, "x", []int{0, 1}, nil)
 	if err := errors.Join(errs...); err != nil {
 		t.Errorf("afterwards: %v", err)
@@ -74,7 +73,7 @@ func TestPartyThatGoesSilentIsNamed(t *testing.T) {
 func TestRelayThatDamagesEverythingOnce(t *testing.T) {
 	w := newWorld(t, 2)
 	seen := map[string]bool{}
-	w.net.touch = func(from, to string, body []byte) [][]byte {
+	w.net.Touch = func(from, to string, body []byte) [][]byte {
 		bad := slices.Clone(body)
 		bad[len(bad)/2] ^= 1
 		at := from + to + string(body[:min(len(body), 80)])

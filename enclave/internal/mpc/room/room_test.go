@@ -14,19 +14,20 @@ import (
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
+	"github.com/sallyport/sallyport/enclave/internal/mpc/mpctest"
 )
 
 // A world is some nodes, each with rooms of its own, on one relay.
 type world struct {
 	t      *testing.T
-	net    *fakeNet
+	net    *mpctest.Relay
 	engine *fakeEngine
 	nodes  []mpc.NodeID
 	rooms  []*Rooms
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{t: t, net: newFakeNet(), engine: newFakeEngine()}
+	w := &world{t: t, net: mpctest.NewRelay(), engine: newFakeEngine()}
 	for i := range n {
 		w.nodes = append(w.nodes, mpc.NodeID{2, byte(i)})
 	}
@@ -111,7 +112,7 @@ func (w *world) sign(shares []*mpc.Share, digest string, nodes []int, change fun
 func TestKeygenSignExport(t *testing.T) {
 	for _, loss := range []float64{0, 0.2} {
 		w := newWorld(t, 3)
-		w.net.loss = loss
+		w.net.Loss = loss
 		shares := w.keygen(2, 0, 1, 2)
 		for _, quorum := range [][]int{{0, 1}, {0, 2}, {1, 2}, {0, 1, 2}} {
 			got, errs := w.sign(shares, "a message", quorum, nil)
@@ -185,7 +186,7 @@ func TestContributionIsDurableBeforeTheLastRound(t *testing.T) {
 
 func TestReshareRefreshImport(t *testing.T) {
 	w := newWorld(t, 4)
-	w.net.loss = 0.1
+	w.net.Loss = 0.1
 	shares := w.keygen(2, 0, 1, 2)
 	olds := []mpc.PartyID{shares[0].Self, shares[1].Self, shares[2].Self}
 	// Node 0 leaves, node 3 comes, and three are needed: two old ones suffice.

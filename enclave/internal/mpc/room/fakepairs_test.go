@@ -7,117 +7,11 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
-	"github.com/sallyport/sallyport/enclave/wire"
 )
-
-// A fakeNet is a relay in memory. The test sets how bad it is.
-type fakeNet struct {
-	mu    sync.Mutex
-	ports map[uint64]*fakePort
-	names map[string]uint64
-	last  uint64
-	rand  *rand.Rand
-	loss  float64 // chance that a message is lost; the same that it is repeated
-	// touch, when set, may change or drop what is sent.
-	touch func(from, to string, body []byte) [][]byte
-}
-
-type fakePort struct {
-	room, party string
-	queue       []wire.RelayMessage
-	came        chan struct{}
-}
-
-func newFakeNet() *fakeNet {
-	return &fakeNet{ports: map[uint64]*fakePort{}, names: map[string]uint64{}, rand: rand.New(rand.NewPCG(1, 2))}
-}
-
-func (n *fakeNet) CreateRoom(context.Context, *wire.RelayPort, uint64) error { return nil }
-
-func (n *fakeNet) OpenPort(_ context.Context, p *wire.RelayPort) (uint64, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.last++
-	n.ports[n.last] = &fakePort{room: string(p.Room), party: p.Party, came: make(chan struct{}, 1)}
-	n.names[string(p.Room)+p.Party] = n.last
-	return n.last, nil
-}
-
-func (n *fakeNet) SendPort(_ context.Context, number uint64, out []wire.RelayMessage) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	from := n.ports[number]
-	if from == nil {
-		return wire.Errorf(wire.NotFound, "", "no such port")
-	}
-	for _, m := range out {
-		bodies := [][]byte{m.Body}
-		if n.touch != nil {
-			bodies = n.touch(from.party, m.Party, m.Body)
-		}
-		to := n.ports[n.names[from.room+m.Party]]
-		if to == nil {
-			continue
-		}
-		for _, b := range bodies {
-			if n.rand.Float64() < n.loss {
-				continue
-			}
-			to.queue = append(to.queue, wire.RelayMessage{Party: from.party, Body: append([]byte{}, b...)})
-			if n.rand.Float64() < n.loss {
-				to.queue = append(to.queue, wire.RelayMessage{Party: from.party, Body: append([]byte{}, b...)})
-				n.rand.Shuffle(len(to.queue), func(i, j int) { to.queue[i], to.queue[j] = to.queue[j], to.queue[i] })
-			}
-		}
-		select {
-		case to.came <- struct{}{}:
-		default:
-		}
-	}
-	return nil
-}
-
-func (n *fakeNet) ReceivePort(ctx context.Context, number, wait uint64) ([]wire.RelayMessage, error) {
-	n.mu.Lock()
-	p := n.ports[number]
-	n.mu.Unlock()
-	if p == nil {
-		return nil, wire.Errorf(wire.NotFound, "", "no such port")
-	}
-	timer := time.NewTimer(time.Duration(wait) * time.Millisecond)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-timer.C:
-	case <-p.came:
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	out := p.queue
-	p.queue = nil
-	return out, nil
-}
-
-func (n *fakeNet) ClosePort(_ context.Context, number uint64) error {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if p := n.ports[number]; p != nil && n.names[p.room+p.party] == number {
-		delete(n.names, p.room+p.party)
-	}
-	delete(n.ports, number)
-	return nil
-}
-
-func (n *fakeNet) AskRule(context.Context, *wire.RuleQuestion) (*wire.RuleAnswer, error) {
-	return nil, wire.Errorf(wire.Unavailable, "", "no rule server")
-}
 
 // fakePairs are channels whose handshake is two messages that say who.
 type fakePairs struct {
