@@ -27,9 +27,10 @@ help: ## list the targets
 setup: ## install what the tests need and this machine lacks (Node.js, SoftHSM)
 	@tests/setup.sh
 
-build: ## build the four binaries into bin/
+build: ## build the five binaries into bin/
 	$(BUILD) -o bin/sallyport ./host
 	CGO_ENABLED=0 $(ENCLAVE) -o bin/sallyport-enclave ./enclave
+	CGO_ENABLED=0 $(ENCLAVE) -o bin/sallyport-engine ./enclave/engine
 	$(ENCLAVE) -tags local -o bin/sallyport-enclave-local ./enclave
 	CGO_ENABLED=0 $(BUILD) -o bin/sallyport-verify ./attestation/verify
 

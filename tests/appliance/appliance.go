@@ -34,6 +34,19 @@ type Ready struct {
 	AttestationRoot string `json:"attestation_root"`  // path of a PEM file
 	EnclavePID      int    `json:"enclave_pid"`
 	HostPID         int    `json:"host_pid"`
+	Nodes           []Node `json:"nodes"`         // of --nodes
+	RelayAddress    string `json:"relay_address"` // HOST:PORT
+}
+
+// Node is one of the appliances of --nodes.
+type Node struct {
+	BaseURL         string `json:"base_url"`
+	AdminToken      string `json:"admin_token"`
+	OrganizationID  string `json:"organization_id"`
+	QuorumPublicKey string `json:"quorum_public_key"`
+	AttestationRoot string `json:"attestation_root"`
+	EnclavePID      int    `json:"enclave_pid"`
+	HostPID         int    `json:"host_pid"`
 }
 
 // User is a root user of the first organization, and its API key in hex.

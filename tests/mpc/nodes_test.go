@@ -19,10 +19,22 @@ import (
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
-// A node is one enclave, and the credential of its user.
+// A node is one enclave, however it is reached, and the credential of its user.
 type node struct {
-	wire.Enclave
+	do    func(ctx context.Context, method, path, authorization string, body []byte) (int, []byte, error)
 	token string
+}
+
+// direct reaches an enclave in this process.
+func direct(e wire.Enclave) *node {
+	return &node{do: func(ctx context.Context, method, path, authorization string, body []byte) (int, []byte, error) {
+		path, query, _ := strings.Cut(path, "?")
+		reply, err := e.Do(ctx, &wire.Request{API: wire.APINode, Method: method, Path: path, Query: query, Authorization: authorization, Body: body})
+		if err != nil {
+			return 0, nil, err
+		}
+		return reply.Status, reply.Body, nil
+	}}
 }
 
 type fields = map[string]any
@@ -33,18 +45,17 @@ func (n *node) ask(ctx context.Context, method, path, authorization string, body
 	if body != nil {
 		raw, _ = json.Marshal(body)
 	}
-	path, query, _ := strings.Cut(path, "?")
-	reply, err := n.Do(ctx, &wire.Request{API: wire.APINode, Method: method, Path: path, Query: query, Authorization: authorization, Body: raw})
+	status, answer, err := n.do(ctx, method, path, authorization, raw)
 	if err != nil {
 		return 0, fields{"err_msg": err.Error()}
 	}
 	var out fields
-	if json.Unmarshal(reply.Body, &out) != nil {
+	if json.Unmarshal(answer, &out) != nil {
 		var list []any
-		_ = json.Unmarshal(reply.Body, &list)
+		_ = json.Unmarshal(answer, &list)
 		out = fields{"list": list}
 	}
-	return reply.Status, out
+	return status, out
 }
 
 // A cluster is the nodes of a test.
@@ -57,15 +68,20 @@ func newCluster(t *testing.T, n int) *cluster {
 	c := &cluster{t: t}
 	may := []string{"admin", "backup", "create", "delete", "export", "import", "keygen", "refresh", "reshare", "sign"}
 	for _, e := range enclavetest.NewNodes(t, n, enclavetest.NewRelay(), may, enclavetest.Options{}) {
-		node := &node{Enclave: e}
-		status, out := node.ask(t.Context(), "GET", "/admin/create-user?name=alice", enclavetest.AdminToken, nil)
-		if status != 200 {
-			t.Fatalf("create-user: %d %v", status, out)
-		}
-		node.token = out["api_key"].(string)
-		c.nodes = append(c.nodes, node)
+		c.add(direct(e), enclavetest.AdminToken)
 	}
 	return c
+}
+
+// add makes a user at a node.
+func (c *cluster) add(n *node, adminToken string) {
+	c.t.Helper()
+	status, out := n.ask(c.t.Context(), "GET", "/admin/create-user?name=alice", adminToken, nil)
+	if status != 200 {
+		c.t.Fatalf("create-user: %d %v", status, out)
+	}
+	n.token = out["api_key"].(string)
+	c.nodes = append(c.nodes, n)
 }
 
 // must asks one node and wants 200.

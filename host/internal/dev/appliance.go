@@ -50,10 +50,15 @@ type appliance struct {
 	shape    shape
 	kept     *kept // what the folder remembers, nil when new
 	keeper   *keeper
+
+	name        string   // before the names of its children, for one of several
+	relay       []string // flags of the host about its relay
+	enclave     *child
+	hostAddress serve.Ready
 }
 
 // start returns once clients can use the credentials.
-func (a *appliance) start(ctx context.Context) (*Credentials, error) {
+func (a *appliance) start(ctx context.Context, begin func(context.Context) (*Credentials, error)) (*Credentials, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, startTimeout, fmt.Errorf("the appliance was not ready within %v", startTimeout))
 	defer cancel()
 	// A child that ends ends the start, whatever it is waiting for.
@@ -66,7 +71,7 @@ func (a *appliance) start(ctx context.Context) (*Credentials, error) {
 		case <-ctx.Done():
 		}
 	}()
-	c, err := a.launch(ctx)
+	c, err := begin(ctx)
 	if err != nil && ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -74,35 +79,46 @@ func (a *appliance) start(ctx context.Context) (*Credentials, error) {
 }
 
 func (a *appliance) launch(ctx context.Context) (*Credentials, error) {
-	host, err := a.keeper.start("host", a.binaries.host, a.hostArgs()...)
+	running, api, err := a.boot(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return a.credentials(ctx, []founder{api}, []string{running.QuorumPublicKey}, *running)
+}
+
+// boot starts both children and waits until the enclave is ready.
+func (a *appliance) boot(ctx context.Context) (*Credentials, *api, error) {
+	host, err := a.keeper.start(a.name+"host", a.binaries.host, append(a.hostArgs(), a.relay...)...)
+	if err != nil {
+		return nil, nil, err
 	}
 	base, err := a.awaitHost(ctx)
 	if err != nil {
-		return nil, err
-	}
-	enclave, err := a.keeper.start("enclave", a.binaries.enclave, a.enclaveArgs()...)
-	if err != nil {
-		return nil, err
-	}
-	// Asking before the enclave listens would only fill the host's log.
-	if err := await(ctx, filepath.Join(a.folder.sockets, enclaveSocket)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	api := newAPI(base)
-	quorumKey, err := api.awaitReady(ctx)
+	quorumKey, err := a.bootEnclave(ctx, api)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	running := Credentials{
+	return &Credentials{
 		BaseURL:         base,
 		QuorumPublicKey: quorumKey,
 		AttestationRoot: a.folder.path("attestation-root.pem"),
-		EnclavePID:      enclave.cmd.Process.Pid,
+		EnclavePID:      a.enclave.cmd.Process.Pid,
 		HostPID:         host.cmd.Process.Pid,
+	}, api, nil
+}
+
+func (a *appliance) bootEnclave(ctx context.Context, api *api) (quorumKey string, err error) {
+	if a.enclave, err = a.keeper.start(a.name+"enclave", a.binaries.enclave, a.enclaveArgs()...); err != nil {
+		return "", err
 	}
-	return a.credentials(ctx, api, running)
+	// Asking before the enclave listens would only fill the host's log.
+	if err := await(ctx, filepath.Join(a.folder.sockets, enclaveSocket)); err != nil {
+		return "", err
+	}
+	return api.awaitReady(ctx)
 }
 
 func (a *appliance) hostArgs() []string {
@@ -150,11 +166,10 @@ func (a *appliance) awaitHost(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var r serve.Ready
-	if err := json.Unmarshal(b, &r); err != nil {
+	if err := json.Unmarshal(b, &a.hostAddress); err != nil {
 		return "", fmt.Errorf("the host's ready file: %w", err)
 	}
-	return baseURL(r.Listen)
+	return baseURL(a.hostAddress.Listen)
 }
 
 // await returns once a file is there. Both files that are waited for appear

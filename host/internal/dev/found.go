@@ -16,8 +16,9 @@ type founder interface {
 }
 
 // credentials returns those of this folder: founds the organization when
-// there is none, finishes what a crash interrupted, or continues.
-func (a *appliance) credentials(ctx context.Context, api founder, running Credentials) (*Credentials, error) {
+// there is none, finishes what a crash interrupted, or continues. There is one
+// founder and one quorum key for each node; running is the first one's.
+func (a *appliance) credentials(ctx context.Context, apis []founder, quorumKeys []string, running Credentials) (*Credentials, error) {
 	k := a.kept
 	if k != nil && k.founded {
 		if k.QuorumPublicKey != running.QuorumPublicKey {
@@ -26,7 +27,7 @@ func (a *appliance) credentials(ctx context.Context, api founder, running Creden
 		}
 	} else {
 		var err error
-		if k, err = a.found(ctx, api, running.QuorumPublicKey); err != nil {
+		if k, err = a.found(ctx, apis, quorumKeys); err != nil {
 			return nil, err
 		}
 	}
@@ -41,11 +42,11 @@ func (a *appliance) credentials(ctx context.Context, api founder, running Creden
 // found makes the keys durable, then the organization. A pending file of an
 // earlier start is used again, since its organization may exist; unless it was
 // made for a quorum key that never became durable, and then it does not.
-func (a *appliance) found(ctx context.Context, api founder, quorumKey string) (*kept, error) {
+func (a *appliance) found(ctx context.Context, apis []founder, quorumKeys []string) (*kept, error) {
 	k := a.kept
-	if k == nil || k.QuorumPublicKey != quorumKey {
+	if k == nil || !slices.Equal(k.quorumKeys, quorumKeys) {
 		var err error
-		if k, err = newKept(a.shape, quorumKey, k); err != nil {
+		if k, err = newKept(a.shape, quorumKeys, k); err != nil {
 			return nil, err
 		}
 		if err := a.folder.save(pendingFile, k); err != nil {
@@ -56,9 +57,11 @@ func (a *appliance) found(ctx context.Context, api founder, quorumKey string) (*
 	if err != nil {
 		return nil, err
 	}
-	reply, err := api.found(ctx, []byte(k.FoundingBody), keys)
-	if err != nil {
-		return nil, err
+	var reply *client.FoundingReply
+	for _, api := range slices.Backward(apis) { // the first one's reply is shown
+		if reply, err = api.found(ctx, []byte(k.FoundingBody), keys); err != nil {
+			return nil, err
+		}
 	}
 	done := *k
 	done.OrganizationID = reply.OrganizationID
@@ -70,9 +73,9 @@ func (a *appliance) found(ctx context.Context, api founder, quorumKey string) (*
 }
 
 // newKept makes users and a founding body. Keys of an earlier attempt are kept.
-func newKept(s shape, quorumKey string, earlier *kept) (*kept, error) {
-	k := &kept{Root: s.Root, shape: s}
-	k.QuorumPublicKey = quorumKey
+func newKept(s shape, quorumKeys []string, earlier *kept) (*kept, error) {
+	k := &kept{Root: s.Root, shape: s, quorumKeys: quorumKeys}
+	k.QuorumPublicKey = quorumKeys[0]
 	if earlier != nil {
 		k.Users = earlier.Users
 	}
@@ -89,7 +92,7 @@ func newKept(s shape, quorumKey string, earlier *kept) (*kept, error) {
 		Type:                client.FoundingType,
 		OrganizationName:    "sallyport dev",
 		RootQuorumThreshold: s.Quorum,
-		QuorumPublicKeys:    []string{quorumKey},
+		QuorumPublicKeys:    quorumKeys,
 		Salt:                hex.EncodeToString(salt),
 	}
 	for _, u := range k.Users {

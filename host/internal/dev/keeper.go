@@ -40,6 +40,8 @@ type child struct {
 	cmd  *exec.Cmd
 	log  *lineWriter
 	done chan struct{} // closed once it is gone
+
+	ending bool // end was called; guarded by the keeper's mutex
 }
 
 func newKeeper(stderr io.Writer, verbose bool, lock *os.File) *keeper {
@@ -81,7 +83,7 @@ func (k *keeper) watch(c *child) {
 	err := c.cmd.Wait()
 	c.log.flush()
 	k.mu.Lock()
-	if k.first == nil && !k.stopping {
+	if k.first == nil && !k.stopping && !c.ending {
 		k.first = exitError(c, err)
 		close(k.died)
 	}
@@ -108,6 +110,20 @@ func (k *keeper) cause() error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return k.first
+}
+
+// end ends one child, of which that is no surprise, and waits for it.
+func (k *keeper) end(c *child) {
+	k.mu.Lock()
+	c.ending = true
+	k.mu.Unlock()
+	_ = c.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-c.done:
+	case <-time.After(stopTime):
+		_ = syscall.Kill(-c.cmd.Process.Pid, syscall.SIGKILL)
+		<-c.done
+	}
 }
 
 // stop ends the children, the one started first at first, and returns when

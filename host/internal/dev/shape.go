@@ -10,7 +10,11 @@ type shape struct {
 	RootUsers int
 	Quorum    int
 	Root      string // "file" or "pkcs11"
+	Nodes     int
 }
+
+// maxNodes is how many enclaves a development machine bears.
+const maxNodes = 5
 
 // maxRootUsers keeps the founding body well inside the body limit.
 const maxRootUsers = 64
@@ -19,7 +23,7 @@ const maxRootUsers = 64
 // is not given takes the folder's value; one that differs is refused, because
 // the organization that exists cannot be made another by a flag.
 func (c *Command) shape(kept *kept) (shape, error) {
-	s := shape{RootUsers: 1, Quorum: 1, Root: "file"}
+	s := shape{RootUsers: 1, Quorum: 1, Root: "file", Nodes: 1}
 	if c.Root != "" {
 		if !strings.HasPrefix(c.Root, "pkcs11:") {
 			return s, fmt.Errorf("--root: must be a pkcs11: URI")
@@ -41,7 +45,24 @@ func (c *Command) shape(kept *kept) (shape, error) {
 	if s.Quorum < 1 || s.Quorum > s.RootUsers {
 		return s, fmt.Errorf("--quorum: must be 1 to --root-users (%d), is %d", s.RootUsers, s.Quorum)
 	}
-	return s, nil
+	if c.Nodes != nil {
+		s.Nodes = *c.Nodes
+	}
+	return s, c.checkNodes(s)
+}
+
+func (c *Command) checkNodes(s shape) error {
+	switch {
+	case s.Nodes < 1 || s.Nodes > maxNodes:
+		return fmt.Errorf("--nodes: must be 1 to %d, is %d", maxNodes, s.Nodes)
+	case s.Nodes > 1 && s.Root == "pkcs11":
+		return fmt.Errorf("--root: each node has a root of its own, in a file")
+	case c.Threshold != nil && s.Nodes == 1:
+		return fmt.Errorf("--threshold: is for --nodes of 2 and more")
+	case c.Threshold != nil && (*c.Threshold < 2 || *c.Threshold > s.Nodes):
+		return fmt.Errorf("--threshold: must be 2 to --nodes (%d), is %d", s.Nodes, *c.Threshold)
+	}
+	return nil
 }
 
 func (c *Command) continued(was shape, root string) (shape, error) {
@@ -49,7 +70,7 @@ func (c *Command) continued(was shape, root string) (shape, error) {
 		name  string
 		given *int
 		was   int
-	}{{"--root-users", c.RootUsers, was.RootUsers}, {"--quorum", c.Quorum, was.Quorum}} {
+	}{{"--root-users", c.RootUsers, was.RootUsers}, {"--quorum", c.Quorum, was.Quorum}, {"--nodes", c.Nodes, was.Nodes}} {
 		if f.given != nil && *f.given != f.was {
 			return was, fmt.Errorf("%s %d: %s was made with %s %d, use that or another folder", f.name, *f.given, c.Data, f.name, f.was)
 		}
@@ -61,5 +82,5 @@ func (c *Command) continued(was shape, root string) (shape, error) {
 		}
 		return was, fmt.Errorf("--root: %s was made with a root of kind %s, not %s: %s", c.Data, was.Root, root, hint)
 	}
-	return was, nil
+	return was, c.checkNodes(was)
 }

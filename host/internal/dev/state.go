@@ -27,6 +27,21 @@ type Credentials struct {
 	AttestationRoot string `json:"attestation_root"`  // absolute path of a PEM file
 	EnclavePID      int    `json:"enclave_pid"`
 	HostPID         int    `json:"host_pid"`
+	// Nodes are all appliances of --nodes, the first one included, and
+	// RelayAddress is their relay. The rest is the first one's.
+	Nodes        []Node `json:"nodes,omitempty"`
+	RelayAddress string `json:"relay_address,omitempty"` // HOST:PORT
+}
+
+// Node is one of several appliances that hold MPC keys together.
+type Node struct {
+	BaseURL         string `json:"base_url"`
+	AdminToken      string `json:"admin_token"` // of the node API
+	OrganizationID  string `json:"organization_id"`
+	QuorumPublicKey string `json:"quorum_public_key"`
+	AttestationRoot string `json:"attestation_root"`
+	EnclavePID      int    `json:"enclave_pid"`
+	HostPID         int    `json:"host_pid"`
 }
 
 // User is a root user and its API key.
@@ -44,8 +59,9 @@ type kept struct {
 	Root         string `json:"root"`          // kind of root: file or pkcs11
 	FoundingBody string `json:"founding_body"` // the exact bytes
 
-	shape   shape
-	founded bool // ready.json was there
+	shape      shape
+	quorumKeys []string // of the founding body
+	founded    bool     // ready.json was there
 }
 
 // load reads what the folder remembers, nil when it is new.
@@ -95,7 +111,8 @@ func (k *kept) check() error {
 	if k.OrganizationID != "" && k.OrganizationID != client.OrganizationID([]byte(k.FoundingBody)) {
 		return errors.New("organization_id: does not belong to founding_body")
 	}
-	k.shape = shape{RootUsers: len(k.Users), Quorum: body.RootQuorumThreshold, Root: k.Root}
+	k.quorumKeys = body.QuorumPublicKeys
+	k.shape = shape{RootUsers: len(k.Users), Quorum: body.RootQuorumThreshold, Root: k.Root, Nodes: len(body.QuorumPublicKeys)}
 	return nil
 }
 

@@ -63,7 +63,7 @@ func start(t *testing.T, f *folder, api *fakeAPI, c Command, quorumKey, base str
 		return nil, err
 	}
 	a := &appliance{command: &c, folder: f, shape: s, kept: k}
-	return a.credentials(t.Context(), api, Credentials{BaseURL: base, QuorumPublicKey: quorumKey})
+	return a.credentials(t.Context(), []founder{api}, []string{quorumKey}, Credentials{BaseURL: base, QuorumPublicKey: quorumKey})
 }
 
 func number(n int) *int { return &n }
