@@ -21,6 +21,7 @@ type gate struct {
 	own   *ownModuli          // of ECDSA; nil for a party of the old committee only
 	peers map[int]*peerModuli // by role; in keygen and reshare as they come
 	ssid  []byte              // of a reshare, from whichever old member came first
+	first int                 // that member
 }
 
 type seenKey struct {
@@ -28,10 +29,11 @@ type seenKey struct {
 	name     string
 }
 
-// ownModuli are those under which others prove to us.
-type ownModuli struct{ n, nTilde *big.Int }
+// ownModuli are those under which others prove to us. In signing h1 and h2 are
+// not used.
+type ownModuli struct{ n, nTilde, h1, h2 *big.Int }
 
-// peerModuli are another role's.
+// peerModuli are another role's; in signing only n is used.
 type peerModuli struct{ n, nTilde, h1, h2 *big.Int }
 
 func newGate(e *session) *gate {
@@ -113,18 +115,26 @@ func (g *gate) ready(l *letter) bool {
 	return g.peers[l.from] != nil
 }
 
-// judge checks what is in a message.
-func (g *gate) judge(l *letter) error {
+// judge checks what is in a message, and blames its sender for what is wrong.
+func (g *gate) judge(l *letter) *mpc.Failure {
 	c := &checker{order: group(g.e.setup.Curve).Params().N, curve: g.e.setup.Curve}
 	if g.e.setup.Curve == keys.Ed25519 {
 		g.judgeEDDSA(c, l)
 	} else {
 		g.judgeECDSA(c, l)
 	}
-	if c.err != nil {
-		return fmt.Errorf("%s: %w", l.kind.name, c.err)
+	if c.err == nil {
+		return nil
 	}
-	return nil
+	f := g.refuse(l.from, fmt.Sprintf("%s: %v", l.kind.name, c.err))
+	f.Round = l.kind.round
+	if c.other != nil {
+		if p := g.e.setup.Parties[g.e.setup.Roles[*c.other].Party]; g.e.setup.Roles[*c.other].Party != g.e.setup.Self && p != f.Culprits[0] {
+			f.Culprits = append(f.Culprits, p)
+			slices.SortFunc(f.Culprits, mpc.PartyID.Compare)
+		}
+	}
+	return f
 }
 
 // A checker collects the first thing that is wrong.
@@ -132,11 +142,20 @@ type checker struct {
 	order *big.Int
 	curve keys.Curve
 	err   error
+	other *int // a role that may be to blame as well
 }
 
 func (c *checker) must(ok bool, what string) {
 	if c.err == nil && !ok {
 		c.err = errors.New(what)
+	}
+}
+
+// unlike refuses what does not go together with what another role sent: one of the
+// two is to blame, and messages come in any order.
+func (c *checker) unlike(ok bool, other int, what string) {
+	if c.err == nil && !ok {
+		c.err, c.other = errors.New(what), &other
 	}
 }
 
@@ -150,16 +169,21 @@ func (c *checker) scalar(b []byte, what string) {
 	c.must(len(b) <= 32 && n.Sign() > 0 && n.Cmp(c.order) < 0, what+" must be above zero and below the group order")
 }
 
-// point is on the curve, and its coordinates are below the field's order.
+// point is on the curve, its coordinates are below the field's order, and it is
+// in the group: an Ed25519 point may have a part of small order besides.
 func (c *checker) point(x, y []byte, what string) {
 	if c.err != nil {
 		return
 	}
 	p := group(c.curve).Params().P
 	px, py := integer(x), integer(y)
-	c.must(px.Cmp(p) < 0 && py.Cmp(p) < 0 && group(c.curve).IsOnCurve(px, py), what+" must be a point on the curve")
-	if c.curve == keys.Ed25519 {
-		c.must(px.Sign() != 0, what+" must not be of small order")
+	c.must(len(x) <= 32 && len(y) <= 32 && px.Cmp(p) < 0 && py.Cmp(p) < 0, what+" must have coordinates below the field's order")
+	if c.err != nil {
+		return
+	}
+	c.must(group(c.curve).IsOnCurve(px, py), what+" must be a point on the curve")
+	if c.err == nil && c.curve == keys.Ed25519 {
+		c.must(inGroup(px, py), what+" must be in the group of prime order and not its identity")
 	}
 }
 
@@ -181,8 +205,7 @@ func (c *checker) residue(b []byte, modulus *big.Int, what string) {
 		return
 	}
 	n := integer(b)
-	one := big.NewInt(1)
-	c.must(n.Cmp(one) > 0 && n.Cmp(modulus) < 0 && new(big.Int).GCD(nil, nil, n, modulus).Cmp(one) == 0,
+	c.must(n.Cmp(big.NewInt(1)) > 0 && n.Cmp(modulus) < 0 && coprime(n, modulus),
 		what+" must be above one, below its modulus and coprime to it")
 }
 

@@ -50,9 +50,9 @@ func (g *gate) judgeReshare(c *checker, l *letter) {
 		g.samePublic(c, m.EcdsaPubX, m.EcdsaPubY)
 		c.must(len(m.Ssid) > 0 && len(m.Ssid) <= 32, "session id must have up to 32 bytes")
 		if g.ssid == nil {
-			g.ssid = m.Ssid
+			g.ssid, g.first = m.Ssid, l.from
 		}
-		c.must(string(g.ssid) == string(m.Ssid), "session id differs from that of another old member")
+		c.unlike(string(g.ssid) == string(m.Ssid), g.first, "session id differs from that of another old member")
 	case *ecdsaresharing.DGRound2Message1:
 		g.moduli(c, l.from, m.PaillierN, m.NTilde, m.H1, m.H2, m.Dlnproof_1, m.Dlnproof_2)
 		g.modulusProof(c, l.from, m.ModProof)
@@ -116,75 +116,6 @@ func (g *gate) samePublic(c *checker, x, y []byte) {
 
 func square(n *big.Int) *big.Int { return new(big.Int).Mul(n, n) }
 
-// moduli checks a member's public parameters, and remembers them.
-func (g *gate) moduli(c *checker, role int, n, nTilde, h1, h2 []byte, dln1, dln2 [][]byte) {
-	p := &peerModuli{n: integer(n), nTilde: integer(nTilde), h1: integer(h1), h2: integer(h2)}
-	for _, v := range []struct {
-		n    *big.Int
-		what string
-	}{{p.n, "Paillier modulus"}, {p.nTilde, "N-tilde"}} {
-		c.must(v.n.BitLen() == modulusBits && v.n.Bit(0) == 1, v.what+" must be odd and have 2048 bits")
-		root := new(big.Int).Sqrt(v.n)
-		c.must(square(root).Cmp(v.n) != 0, v.what+" must not be a square")
-	}
-	c.must(p.n.Cmp(p.nTilde) != 0, "N-tilde must not be the Paillier modulus")
-	c.residue(h1, p.nTilde, "h1")
-	c.residue(h2, p.nTilde, "h2")
-	c.must(p.h1.Cmp(p.h2) != 0, "h1 and h2 must differ")
-	g.unlikeOthers(c, p)
-	for _, proof := range [][][]byte{dln1, dln2} {
-		c.must(len(proof) == 2*(dlnParts+1), "proof of a discrete logarithm must have 258 numbers")
-		if c.err != nil {
-			return
-		}
-		for i, b := range proof {
-			if i%(dlnParts+1) == 0 {
-				c.must(len(b) == 1 && b[0] == dlnParts, "proof of a discrete logarithm must have 128 repetitions")
-			} else {
-				c.bounded(b, modulusBits, "proof of a discrete logarithm")
-			}
-		}
-	}
-	if c.err == nil {
-		g.peers[role] = p
-	}
-}
-
-// unlikeOthers refuses parameters that another member has, or this one.
-func (g *gate) unlikeOthers(c *checker, p *peerModuli) {
-	taken := []*big.Int{}
-	if g.own != nil {
-		taken = append(taken, g.own.n, g.own.nTilde)
-	}
-	for _, o := range g.peers {
-		taken = append(taken, o.n, o.nTilde)
-	}
-	for _, t := range taken {
-		c.must(t.Cmp(p.n) != 0 && t.Cmp(p.nTilde) != 0, "moduli must be the member's own")
-	}
-}
-
-// modulusProof adds to the library's check that W is coprime to N: a W that is
-// not passes for a non-residue and lets the proof be forged.
-func (g *gate) modulusProof(c *checker, role int, parts [][]byte) {
-	c.must(len(parts) == 2*modParts+3, "proof of the Paillier modulus must have 163 numbers")
-	if c.err != nil {
-		return
-	}
-	n := g.peers[role].n
-	c.residue(parts[0], n, "w")
-	if c.err == nil {
-		c.must(big.Jacobi(integer(parts[0]), n) == -1, "w must be no residue")
-	}
-	for i, b := range parts[1:] {
-		if i == modParts || i == modParts+1 {
-			c.bounded(b, modParts+1, "proof of the Paillier modulus")
-		} else {
-			c.residue(b, n, "proof of the Paillier modulus")
-		}
-	}
-}
-
 // factorProof is under our own N-tilde.
 func (g *gate) factorProof(c *checker, parts [][]byte) {
 	c.must(len(parts) == facParts, "proof of no small factor must have 11 numbers")
@@ -211,7 +142,7 @@ func (g *gate) rangeProof(c *checker, n *big.Int, parts [][]byte) {
 	c.residue(parts[3], n, "s")
 	c.bounded(parts[4], maskedBits, "s1")
 	c.bounded(parts[5], maskedWide, "s2")
-	c.must(string(parts[4]) != string(parts[5]), "s1 and s2 must differ")
+	c.must(integer(parts[4]).Cmp(integer(parts[5])) != 0, "s1 and s2 must differ")
 }
 
 // affineProof is Bob's, without and with the check of a public share.
@@ -229,7 +160,7 @@ func (g *gate) affineProof(c *checker, parts [][]byte, count int) {
 	c.bounded(parts[7], maskedWide, "s2")
 	c.bounded(parts[8], maskedBeta, "t1")
 	c.bounded(parts[9], maskedWide, "t2")
-	c.must(string(parts[6]) != string(parts[7]) && string(parts[8]) != string(parts[9]), "s1 and s2, and t1 and t2, must differ")
+	c.must(integer(parts[6]).Cmp(integer(parts[7])) != 0 && integer(parts[8]).Cmp(integer(parts[9])) != 0, "s1 and s2, and t1 and t2, must differ")
 	if count == 12 {
 		// The library multiplies the base point by it and panics at the identity.
 		s1 := integer(parts[6])

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"math/big"
 	"slices"
 
@@ -22,6 +23,35 @@ const outQueue = 256
 
 // digestSize is given to the library always: without it, leading zero bytes are lost.
 const digestSize = 32
+
+// partyIDs makes the library's names of all roles, sorted within their committee.
+func partyIDs(s *mpc.Setup) []*tss.PartyID {
+	out := make([]*tss.PartyID, len(s.Roles))
+	var olds, news tss.UnSortedPartyIDs
+	for i, r := range s.Roles {
+		out[i] = tss.NewPartyID(fmt.Sprint(i), fmt.Sprint(i), integer(r.X[:]))
+		if r.Old {
+			olds = append(olds, out[i])
+		} else {
+			news = append(news, out[i])
+		}
+	}
+	tss.SortPartyIDs(olds)
+	tss.SortPartyIDs(news)
+	return out
+}
+
+// committee is the sorted ids of the old or new members.
+func (e *session) committee(old bool) tss.SortedPartyIDs {
+	var out tss.SortedPartyIDs
+	for i, r := range e.setup.Roles {
+		if r.Old == old {
+			out = append(out, e.roles[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b *tss.PartyID) int { return a.Index - b.Index })
+	return out
+}
 
 // join makes the library's party of every role that is ours.
 func (e *session) join() error {
@@ -67,7 +97,7 @@ func (e *session) joinKeygen(r *role) error {
 	if err != nil {
 		return err
 	}
-	e.gate.own = &ownModuli{n: pre.PaillierSK.N, nTilde: pre.NTildei}
+	e.gate.own = &ownModuli{n: pre.PaillierSK.N, nTilde: pre.NTildei, h1: pre.H1i, h2: pre.H2i}
 	end := make(chan *ecdsakeygen.LocalPartySaveData, 1)
 	r.party, r.result = ecdsakeygen.NewLocalParty(p, r.out, end, pre), ecdsaShare(end)
 	return nil
@@ -91,7 +121,7 @@ func (e *session) joinSigning(r *role) error {
 		}
 	}
 	p := e.parameters(e.roles[r.index], false)
-	e.message.SetBytes(s.Digest)
+	e.setDigest(s.Digest)
 	if s.Curve == keys.Ed25519 {
 		save, err := eddsaSave(s.Share.Secret, s.Roles[r.index].X, s.Public, s.Roles, delta)
 		if err == nil {
@@ -105,10 +135,20 @@ func (e *session) joinSigning(r *role) error {
 	}
 	e.gate.own = &ownModuli{n: save.PaillierSK.N, nTilde: save.NTildei}
 	for i := range s.Roles {
-		e.gate.peers[i] = &peerModuli{n: save.PaillierPKs[i].N, nTilde: save.NTildej[i]}
+		e.gate.peers[i] = &peerModuli{n: save.PaillierPKs[i].N}
 	}
 	r.party = ecdsasigning.NewLocalParty(e.message, p, save, r.out, end, digestSize)
 	return nil
+}
+
+// setDigest writes what is signed to where the library reads it. An ECDSA digest
+// counts modulo the group order, and the library takes no larger one.
+func (e *session) setDigest(digest []byte) {
+	e.digest = digest
+	e.message.SetBytes(digest)
+	if e.setup.Curve != keys.Ed25519 {
+		e.message.Mod(e.message, group(e.setup.Curve).Params().N)
+	}
 }
 
 func (e *session) joinReshare(r *role) error {
@@ -154,7 +194,7 @@ func (e *session) joinReshare(r *role) error {
 			return err
 		}
 		save.LocalPreParams = pre
-		e.gate.own = &ownModuli{n: pre.PaillierSK.N, nTilde: pre.NTildei}
+		e.gate.own = &ownModuli{n: pre.PaillierSK.N, nTilde: pre.NTildei, h1: pre.H1i, h2: pre.H2i}
 	}
 	end := make(chan *ecdsakeygen.LocalPartySaveData, 1)
 	r.party, r.result = ecdsaresharing.NewLocalParty(p, save, r.out, end), ecdsaShare(end)

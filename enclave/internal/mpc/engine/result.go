@@ -44,7 +44,7 @@ func (e *session) results() (over bool) {
 	if !all {
 		return false
 	}
-	e.emit(mpc.Event{Result: &mpc.Result{Share: e.share, Signature: signature}})
+	e.given = e.emit(mpc.Event{Result: &mpc.Result{Share: e.share, Signature: signature}})
 	return true
 }
 
@@ -61,15 +61,11 @@ func (e *session) news() (out []int) {
 // signature checks what the library made, by another library, under the key
 // that was asked for.
 func (e *session) signature(d *common.SignatureData) ([]byte, error) {
-	delta := integer(e.setup.Delta)
-	if delta.Sign() == 0 {
-		delta = nil
-	}
 	p, err := point(e.setup.Curve, e.setup.Public)
 	if err != nil {
 		return nil, err
 	}
-	if p, err = shifted(e.setup.Curve, p, delta); err != nil {
+	if p, err = newShift(e.setup.Curve, integer(e.setup.Delta)).add(p); err != nil {
 		return nil, err
 	}
 	public := compressed(e.setup.Curve, p)
@@ -82,16 +78,14 @@ func (e *session) signature(d *common.SignatureData) ([]byte, error) {
 		copy(out, d.Signature)
 		return out, nil
 	}
-	digest := e.message.FillBytes(make([]byte, digestSize))
-	key, err := secp256k1.ParsePubKey(public)
-	if err != nil {
-		return nil, err
-	}
-	var r, s secp256k1.ModNScalar
-	if r.SetByteSlice(d.R) || s.SetByteSlice(d.S) || s.IsOverHalfOrder() || len(d.SignatureRecovery) != 1 {
+	// The key that is recovered from a signature is one under which it verifies:
+	// this checks r, s and v.
+	var sr, ss secp256k1.ModNScalar
+	if len(d.R) != 32 || len(d.S) != 32 || sr.SetByteSlice(d.R) || ss.SetByteSlice(d.S) || ss.IsOverHalfOrder() || len(d.SignatureRecovery) != 1 {
 		return nil, wrong
 	}
-	if !ecdsa.NewSignature(&r, &s).Verify(digest, key) {
+	compact := append([]byte{27 + 4 + d.SignatureRecovery[0]}, append(slices.Clone(d.R), d.S...)...)
+	if got, _, err := ecdsa.RecoverCompact(compact, e.digest); err != nil || string(got.SerializeCompressed()) != string(public) {
 		return nil, wrong
 	}
 	copy(out, d.R)

@@ -10,7 +10,6 @@ import (
 
 	"github.com/bnb-chain/tss-lib/v2/common"
 	"github.com/bnb-chain/tss-lib/v2/tss"
-	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 )
 
@@ -48,7 +47,8 @@ type session struct {
 	once   sync.Once
 	ended  chan struct{} // closed by run, when nothing more is taken
 
-	message *big.Int // what is signed; the library reads it in round 5
+	digest  []byte   // what is signed
+	message *big.Int // the same, where the library reads it: at the beginning of round 5
 	held    []*letter
 	presign bool // the message is not known yet
 	told    bool // and nothing but the message is missing
@@ -56,6 +56,7 @@ type session struct {
 	waiting []*letter // for the first message of their sender
 	round   int
 	share   *mpc.Share
+	given   bool // the share is the receiver's
 }
 
 // A role is one member that this party speaks for.
@@ -83,35 +84,6 @@ func newSession(s *mpc.Setup) (*session, error) {
 	e.roles = partyIDs(s)
 	e.gate = newGate(e)
 	return e, e.join()
-}
-
-// partyIDs makes the library's names of all roles, sorted within their committee.
-func partyIDs(s *mpc.Setup) []*tss.PartyID {
-	out := make([]*tss.PartyID, len(s.Roles))
-	var olds, news tss.UnSortedPartyIDs
-	for i, r := range s.Roles {
-		out[i] = tss.NewPartyID(fmt.Sprint(i), fmt.Sprint(i), integer(r.X[:]))
-		if r.Old {
-			olds = append(olds, out[i])
-		} else {
-			news = append(news, out[i])
-		}
-	}
-	tss.SortPartyIDs(olds)
-	tss.SortPartyIDs(news)
-	return out
-}
-
-// committee is the sorted ids of the old or new members.
-func (e *session) committee(old bool) tss.SortedPartyIDs {
-	var out tss.SortedPartyIDs
-	for i, r := range e.setup.Roles {
-		if r.Old == old {
-			out = append(out, e.roles[i])
-		}
-	}
-	slices.SortFunc(out, func(a, b *tss.PartyID) int { return a.Index - b.Index })
-	return out
 }
 
 // Events implements [mpc.Session].
@@ -194,7 +166,7 @@ func (e *session) begin() (over bool) {
 func (e *session) take(in input) bool {
 	if in.digest != nil {
 		e.presign = false
-		e.message.SetBytes(in.digest)
+		e.setDigest(in.digest)
 		held := e.held
 		e.held = nil
 		return e.deliver(held)
@@ -220,9 +192,7 @@ func (e *session) admit(l *letter) bool {
 		}
 		return false
 	}
-	if err := e.gate.judge(l); err != nil {
-		f := e.gate.refuse(l.from, err.Error())
-		f.Round = l.kind.round
+	if f := e.gate.judge(l); f != nil {
 		e.fail(f)
 		return true
 	}
@@ -238,101 +208,6 @@ func (e *session) admit(l *letter) bool {
 	for _, w := range again {
 		if e.admit(w) {
 			return true
-		}
-	}
-	return false
-}
-
-// deliver hands letters to the roles that they are for.
-func (e *session) deliver(letters []*letter) bool {
-	for _, l := range letters {
-		for _, r := range e.local {
-			if r.index == l.from || !e.concerns(l, r.index) {
-				continue
-			}
-			e.round = max(e.round, l.kind.round)
-			if _, err := r.party.Update(l.msg); err != nil {
-				e.fail(e.blame(err))
-				return true
-			}
-		}
-		if e.progress() {
-			return true
-		}
-	}
-	return false
-}
-
-// concerns tells whether a letter is for a role.
-func (e *session) concerns(l *letter, role int) bool {
-	if l.to >= 0 {
-		return l.to == role
-	}
-	if e.setup.Roles[role].Old {
-		return l.kind.toOld
-	}
-	return l.kind.toNew
-}
-
-// progress sends what the library has to say, and takes its results.
-func (e *session) progress() (over bool) {
-	for again := true; again; {
-		again = false
-		for _, r := range e.local {
-			select {
-			case m := <-r.out:
-				if e.send(r, m) {
-					return true
-				}
-				again = true
-			default:
-			}
-		}
-	}
-	if e.presign && !e.told && e.round >= presignRound && len(e.held) == len(e.setup.Parties)-1 {
-		e.told = true
-		return !e.emit(mpc.Event{Presigned: true})
-	}
-	return e.results()
-}
-
-// send gives a message of the library to the other parties, and to the other
-// roles of this one.
-func (e *session) send(r *role, m tss.Message) (over bool) {
-	wire, routing, err := m.WireBytes()
-	if err != nil {
-		e.fail(mpc.Failf(mpc.CauseEngine, nil, "a message that cannot be encoded"))
-		return true
-	}
-	l := &letter{from: r.index, to: -1, msg: m.(tss.ParsedMessage), kind: kindOf(m.(tss.ParsedMessage))}
-	if l.kind == nil {
-		e.fail(mpc.Failf(mpc.CauseEngine, nil, "the library sends a message of an unknown type"))
-		return true
-	}
-	e.round = max(e.round, l.kind.round)
-	party := -1
-	if !routing.IsBroadcast {
-		l.to = slices.Index(e.roles, routing.To[0])
-		party = e.setup.Roles[l.to].Party
-	}
-	body := codec.Encode(frame{From: l.from, To: l.to, Wire: wire})
-	if party != e.setup.Self {
-		out := &mpc.Message{To: party, Broadcast: routing.IsBroadcast, Round: uint8(l.kind.round), Body: body}
-		if !e.emit(mpc.Event{Message: out}) {
-			return true
-		}
-	}
-	return e.deliverHere(l)
-}
-
-// deliverHere hands a message of one of our roles to the others.
-func (e *session) deliverHere(l *letter) bool {
-	for _, r := range e.local {
-		if r.index != l.from && e.concerns(l, r.index) {
-			if _, err := r.party.Update(l.msg); err != nil {
-				e.fail(e.blame(err))
-				return true
-			}
 		}
 	}
 	return false
@@ -356,7 +231,10 @@ func (e *session) fail(f *mpc.Failure) {
 
 // blame makes a failure of the library's error. This party is never to blame.
 func (e *session) blame(err *tss.Error) *mpc.Failure {
-	f := &mpc.Failure{Cause: mpc.CauseProtocol, Round: err.Round(), Reason: brief(err.Cause())}
+	f := &mpc.Failure{Cause: mpc.CauseProtocol, Round: err.Round(), Reason: "a proof does not verify"}
+	if err.Cause() != nil { // there is none for a bad proof of no small factor
+		f.Reason = brief(err.Cause())
+	}
 	for _, c := range err.Culprits() {
 		for i, id := range e.roles {
 			if id == c && e.setup.Roles[i].Party != e.setup.Self {
@@ -378,6 +256,9 @@ func brief(v any) string {
 // wipe drops what the library held. It computes with integers whose words
 // cannot be wiped for sure; the process that runs the engine is the boundary.
 func (e *session) wipe() {
+	if !e.given {
+		e.share.Erase()
+	}
 	e.local, e.held, e.waiting = nil, nil, nil
 	e.message.SetInt64(0)
 }

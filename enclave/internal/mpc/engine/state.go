@@ -122,7 +122,8 @@ func savePoints(c keys.Curve, secret *keys.Secret, public []byte, members []mpc.
 	if b.public, err = point(c, public); err != nil {
 		return b, err
 	}
-	if b.public, err = shifted(c, b.public, delta); err != nil {
+	by := newShift(c, delta)
+	if b.public, err = by.add(b.public); err != nil {
 		return b, err
 	}
 	for i, m := range members {
@@ -131,7 +132,7 @@ func savePoints(c keys.Curve, secret *keys.Secret, public []byte, members []mpc.
 		if err != nil {
 			return b, err
 		}
-		if xs[i], err = shifted(c, p, delta); err != nil {
+		if xs[i], err = by.add(p); err != nil {
 			return b, err
 		}
 	}

@@ -16,15 +16,15 @@ import (
 )
 
 //go:embed testdata/*.cbor
-var sets embed.FS
+var fixtures embed.FS
 
 // Sets is the number of committed sets of pre-parameters.
-const Sets = 8
+const Sets = 16
 
 // PreParams returns one of the committed sets. They are public: no real key may
 // be made with them.
 func PreParams(i int) *keys.Secret {
-	b, err := fs.ReadFile(sets, fmt.Sprintf("testdata/preparams%d.cbor", i%Sets))
+	b, err := fs.ReadFile(fixtures, fmt.Sprintf("testdata/preparams%d.cbor", i%Sets))
 	if err != nil {
 		panic(err)
 	}
@@ -127,27 +127,6 @@ func Start(t testing.TB, e mpc.Engine, setups []*mpc.Setup) (out []mpc.Session) 
 	return out
 }
 
-// KeygenSetups are the setups of all parties of a keygen.
-func KeygenSetups(c keys.Curve, n, threshold int) (out []*mpc.Setup) {
-	for i := range n {
-		s := &mpc.Setup{Op: mpc.OpKeygen, Curve: c, Session: [32]byte{1}, Parties: Parties(n), Self: i, Threshold: threshold}
-		for j := range n {
-			s.Roles = append(s.Roles, mpc.Role{Party: j, X: X(j)})
-		}
-		if c == keys.Secp256k1 {
-			s.PreParams = PreParams(i)
-		}
-		out = append(out, s)
-	}
-	return out
-}
-
-// Keygen makes a key.
-func Keygen(t testing.TB, e mpc.Engine, c keys.Curve, n, threshold int) []*mpc.Share {
-	t.Helper()
-	return Shares(t, Run(t.Context(), Start(t, e, KeygenSetups(c, n, threshold)), nil, nil))
-}
-
 // Shares are the shares of outcomes that must all be good.
 func Shares(t testing.TB, outcomes []Outcome) (out []*mpc.Share) {
 	t.Helper()
@@ -169,22 +148,4 @@ func (o Outcome) Err() error {
 		return errors.New("neither a result nor a failure")
 	}
 	return nil
-}
-
-// SignSetups are the setups of some members of a key.
-func SignSetups(op mpc.Op, shares []*mpc.Share, members []int, digest, delta []byte) (out []*mpc.Setup) {
-	var parties []mpc.PartyID
-	var roles []mpc.Role
-	for i, m := range members {
-		own := shares[m].Members[shares[m].Member(shares[m].Self)]
-		parties = append(parties, own.Party)
-		roles = append(roles, mpc.Role{Party: i, X: own.X, Public: own.Public})
-	}
-	for i, m := range members {
-		out = append(out, &mpc.Setup{
-			Op: op, Curve: shares[m].Curve, Session: [32]byte{2}, Parties: parties, Self: i, Roles: roles,
-			Threshold: shares[m].Threshold, Public: shares[m].Public, Share: shares[m], Digest: digest, Delta: delta,
-		})
-	}
-	return out
 }
