@@ -5,7 +5,10 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
+	"strings"
 
+	"github.com/bnb-chain/tss-lib/v2/crypto"
+	"github.com/bnb-chain/tss-lib/v2/crypto/commitments"
 	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -16,18 +19,23 @@ import (
 // this protocol and sender, sent in the right way, once, with as many numbers
 // as it has, each in its range, and every point on its curve.
 type gate struct {
-	e     *session
-	seen  map[seenKey]bool
-	own   *ownModuli          // of ECDSA; nil for a party of the old committee only
-	peers map[int]*peerModuli // by role; in keygen and reshare as they come
-	ssid  []byte              // of a reshare, from whichever old member came first
-	first int                 // that member
+	e       *session
+	seen    map[seenKey]bool
+	own     *ownModuli          // of ECDSA; nil for a party of the old committee only
+	peers   map[int]*peerModuli // by role; in keygen and reshare as they come
+	ssid    []byte              // of a reshare, from whichever old member came first
+	first   int                 // that member
+	commits map[commitKey][]byte
+	thetas  map[int]*big.Int        // of signing, by role
+	old     map[int]*crypto.ECPoint // of a reshare, by role: what an old member shares out
 }
 
 type seenKey struct {
 	from, to int
 	name     string
 }
+
+type commitKey struct{ role, round int }
 
 // ownModuli are those under which others prove to us. In signing h1 and h2 are
 // not used.
@@ -37,7 +45,9 @@ type ownModuli struct{ n, nTilde, h1, h2 *big.Int }
 type peerModuli struct{ n, nTilde, h1, h2 *big.Int }
 
 func newGate(e *session) *gate {
-	return &gate{e: e, seen: map[seenKey]bool{}, peers: map[int]*peerModuli{}}
+	return &gate{
+		e: e, seen: map[seenKey]bool{}, peers: map[int]*peerModuli{}, commits: map[commitKey][]byte{}, thetas: map[int]*big.Int{},
+	}
 }
 
 // refuse blames the party of a role.
@@ -107,8 +117,12 @@ func (g *gate) misplaced(l *letter, broadcast bool) string {
 	return ""
 }
 
-// ready tells whether what the message is judged by is known.
+// ready tells whether what the message is judged by is known: messages come in any
+// order.
 func (g *gate) ready(l *letter) bool {
+	if l.kind.opens > 0 && g.commits[commitKey{l.from, l.kind.opens}] == nil {
+		return false
+	}
 	if g.e.setup.Curve != keys.Secp256k1 || l.kind.first || l.kind.fromOld || g.own == nil {
 		return true
 	}
@@ -126,7 +140,7 @@ func (g *gate) judge(l *letter) *mpc.Failure {
 	if c.err == nil {
 		return nil
 	}
-	f := g.refuse(l.from, fmt.Sprintf("%s: %v", l.kind.name, c.err))
+	f := g.refuse(l.from, fmt.Sprintf("%s: %v", l.kind.name[strings.LastIndex(l.kind.name, ".")+1:], c.err))
 	f.Round = l.kind.round
 	if c.other != nil {
 		if p := g.e.setup.Parties[g.e.setup.Roles[*c.other].Party]; g.e.setup.Roles[*c.other].Party != g.e.setup.Self && p != f.Culprits[0] {
@@ -159,8 +173,26 @@ func (c *checker) unlike(ok bool, other int, what string) {
 	}
 }
 
-// hash is a commitment: at most 32 bytes, leading zeros may be left out.
-func (c *checker) hash(b []byte, what string) { c.must(len(b) > 0 && len(b) <= 32, what) }
+// committed keeps a commitment: a hash of at most 32 bytes, of which leading zeros
+// may be left out.
+func (g *gate) committed(c *checker, l *letter, b []byte) {
+	c.must(len(b) > 0 && len(b) <= 32, "commitment must have up to 32 bytes")
+	g.commits[commitKey{l.from, l.kind.round}] = b
+}
+
+// opened checks an opening, a randomizer and coordinates of exactly n points,
+// against the sender's commitment. The library does as well, but does not always
+// say whose it was.
+func (g *gate) opened(c *checker, l *letter, parts [][]byte, n int) {
+	c.points(parts, n, "decommitment")
+	if c.err != nil {
+		return
+	}
+	commit := commitments.HashCommitDecommit{
+		C: integer(g.commits[commitKey{l.from, l.kind.opens}]), D: commitments.NewHashDeCommitmentFromBytes(parts),
+	}
+	c.must(commit.Verify(), "decommitment must be that of the commitment")
+}
 
 // scalar is a number above zero and below the group order: the library
 // multiplies points by it, and panics when the result is the identity.

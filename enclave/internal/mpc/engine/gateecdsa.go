@@ -25,13 +25,13 @@ const (
 func (g *gate) judgeECDSA(c *checker, l *letter) {
 	switch m := l.msg.Content().(type) {
 	case *ecdsakeygen.KGRound1Message:
-		c.hash(m.Commitment, "commitment")
+		g.committed(c, l, m.Commitment)
 		g.moduli(c, l.from, m.PaillierN, m.NTilde, m.H1, m.H2, m.Dlnproof_1, m.Dlnproof_2)
 	case *ecdsakeygen.KGRound2Message1:
 		c.scalar(m.Share, "share")
 		g.factorProof(c, m.FacProof)
 	case *ecdsakeygen.KGRound2Message2:
-		c.points(m.DeCommitment, g.e.setup.Threshold, "decommitment")
+		g.opened(c, l, m.DeCommitment, g.e.setup.Threshold)
 		g.modulusProof(c, l.from, m.ModProof)
 	case *ecdsakeygen.KGRound3Message:
 		c.must(len(m.PaillierProof) == paillierSize, "proof of the Paillier key must have 13 numbers")
@@ -46,7 +46,7 @@ func (g *gate) judgeECDSA(c *checker, l *letter) {
 func (g *gate) judgeReshare(c *checker, l *letter) {
 	switch m := l.msg.Content().(type) {
 	case *ecdsaresharing.DGRound1Message:
-		c.hash(m.VCommitment, "commitment")
+		g.committed(c, l, m.VCommitment)
 		g.samePublic(c, m.EcdsaPubX, m.EcdsaPubY)
 		c.must(len(m.Ssid) > 0 && len(m.Ssid) <= 32, "session id must have up to 32 bytes")
 		if g.ssid == nil {
@@ -59,7 +59,8 @@ func (g *gate) judgeReshare(c *checker, l *letter) {
 	case *ecdsaresharing.DGRound3Message1:
 		c.scalar(m.Share, "share")
 	case *ecdsaresharing.DGRound3Message2:
-		c.points(m.VDecommitment, g.e.setup.Threshold, "decommitment")
+		g.opened(c, l, m.VDecommitment, g.e.setup.Threshold)
+		g.ownShare(c, l.from, m.VDecommitment)
 	case *ecdsaresharing.DGRound4Message1:
 		g.factorProof(c, m.FacProof)
 	case *ecdsaresharing.DGRound2Message2, *ecdsaresharing.DGRound4Message2: // empty
@@ -75,7 +76,7 @@ func (g *gate) judgeSigning(c *checker, l *letter) {
 		c.residue(m.C, square(n), "ciphertext")
 		g.rangeProof(c, n, m.RangeProofAlice)
 	case *ecdsasigning.SignRound1Message2:
-		c.hash(m.Commitment, "commitment")
+		g.committed(c, l, m.Commitment)
 	case *ecdsasigning.SignRound2Message:
 		c.residue(m.C1, square(g.own.n), "first ciphertext")
 		c.residue(m.C2, square(g.own.n), "second ciphertext")
@@ -83,23 +84,24 @@ func (g *gate) judgeSigning(c *checker, l *letter) {
 		g.affineProof(c, m.ProofBobWc, 12)
 	case *ecdsasigning.SignRound3Message:
 		c.scalar(m.Theta, "theta")
+		g.theta(c, l.from, integer(m.Theta))
 	case *ecdsasigning.SignRound4Message:
-		c.points(m.DeCommitment, 1, "decommitment")
+		g.opened(c, l, m.DeCommitment, 1)
 		c.point(m.ProofAlphaX, m.ProofAlphaY, "alpha")
 		c.scalar(m.ProofT, "t")
 	case *ecdsasigning.SignRound5Message:
-		c.hash(m.Commitment, "commitment")
+		g.committed(c, l, m.Commitment)
 	case *ecdsasigning.SignRound6Message:
-		c.points(m.DeCommitment, 2, "decommitment")
+		g.opened(c, l, m.DeCommitment, 2)
 		c.point(m.ProofAlphaX, m.ProofAlphaY, "alpha")
 		c.scalar(m.ProofT, "t")
 		c.point(m.VProofAlphaX, m.VProofAlphaY, "alpha of v")
 		c.scalar(m.VProofT, "t of v")
 		c.scalar(m.VProofU, "u of v")
 	case *ecdsasigning.SignRound7Message:
-		c.hash(m.Commitment, "commitment")
+		g.committed(c, l, m.Commitment)
 	case *ecdsasigning.SignRound8Message:
-		c.points(m.DeCommitment, 2, "decommitment")
+		g.opened(c, l, m.DeCommitment, 2)
 	case *ecdsasigning.SignRound9Message:
 		c.scalar(m.S, "s")
 	default:
@@ -112,6 +114,20 @@ func (g *gate) samePublic(c *checker, x, y []byte) {
 	c.point(x, y, "public key")
 	want, err := point(c.curve, g.e.setup.Public)
 	c.must(err == nil && want.X().Cmp(integer(x)) == 0 && want.Y().Cmp(integer(y)) == 0, "public key is that of another key")
+}
+
+// theta refuses parts whose sum is zero: the library divides by it. With more
+// than one other party it may be any of them that waited for the rest.
+func (g *gate) theta(c *checker, role int, part *big.Int) {
+	g.thetas[role] = part
+	if len(g.thetas) < len(g.e.setup.Roles) {
+		return
+	}
+	sum := new(big.Int)
+	for _, t := range g.thetas {
+		sum.Add(sum, t)
+	}
+	c.must(sum.Mod(sum, c.order).Sign() != 0, "the sum of all theta must not be zero")
 }
 
 func square(n *big.Int) *big.Int { return new(big.Int).Mul(n, n) }

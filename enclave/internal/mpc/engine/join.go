@@ -54,14 +54,18 @@ func (e *session) committee(old bool) tss.SortedPartyIDs {
 }
 
 // join makes the library's party of every role that is ours.
-func (e *session) join() error {
+func (e *session) join() (err error) {
+	if e.setup.Op == mpc.OpReshare {
+		if e.gate.old, err = oldPoints(e.setup); err != nil {
+			return mpc.Failf(mpc.CauseSetup, nil, "%v", err)
+		}
+	}
 	for i, r := range e.setup.Roles {
 		if r.Party != e.setup.Self {
 			continue
 		}
 		out := make(chan tss.Message, outQueue)
 		joined := &role{index: i, out: out}
-		var err error
 		switch e.setup.Op {
 		case mpc.OpKeygen:
 			err = e.joinKeygen(joined)

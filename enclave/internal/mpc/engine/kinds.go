@@ -29,6 +29,8 @@ type kind struct {
 	toOld, toNew bool
 	// first: nothing else of its sender is judged before.
 	first bool
+	// opens is the round of the commitment that this opens; 0: none.
+	opens int
 }
 
 var (
@@ -57,7 +59,7 @@ func ecdsaKind(m tss.ParsedMessage) *kind {
 	case *ecdsakeygen.KGRound2Message1:
 		return &kind{curve: c, ops: keygen, round: 2}
 	case *ecdsakeygen.KGRound2Message2:
-		return &kind{curve: c, ops: keygen, round: 2, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: keygen, round: 2, broadcast: true, toNew: true, opens: 1}
 	case *ecdsakeygen.KGRound3Message:
 		return &kind{curve: c, ops: keygen, round: 3, broadcast: true, toNew: true}
 	case *ecdsasigning.SignRound1Message1:
@@ -69,15 +71,15 @@ func ecdsaKind(m tss.ParsedMessage) *kind {
 	case *ecdsasigning.SignRound3Message:
 		return &kind{curve: c, ops: signing, round: 3, broadcast: true, toNew: true}
 	case *ecdsasigning.SignRound4Message:
-		return &kind{curve: c, ops: signing, round: 4, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: signing, round: 4, broadcast: true, toNew: true, opens: 1}
 	case *ecdsasigning.SignRound5Message:
 		return &kind{curve: c, ops: signing, round: 5, broadcast: true, toNew: true}
 	case *ecdsasigning.SignRound6Message:
-		return &kind{curve: c, ops: signing, round: 6, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: signing, round: 6, broadcast: true, toNew: true, opens: 5}
 	case *ecdsasigning.SignRound7Message:
 		return &kind{curve: c, ops: signing, round: 7, broadcast: true, toNew: true}
 	case *ecdsasigning.SignRound8Message:
-		return &kind{curve: c, ops: signing, round: 8, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: signing, round: 8, broadcast: true, toNew: true, opens: 7}
 	case *ecdsasigning.SignRound9Message:
 		return &kind{curve: c, ops: signing, round: 9, broadcast: true, toNew: true}
 	}
@@ -96,7 +98,7 @@ func ecdsaReshareKind(m tss.ParsedMessage) *kind {
 	case *ecdsaresharing.DGRound3Message1:
 		return &kind{curve: c, ops: reshare, round: 3, fromOld: true}
 	case *ecdsaresharing.DGRound3Message2:
-		return &kind{curve: c, ops: reshare, round: 3, broadcast: true, fromOld: true, toNew: true}
+		return &kind{curve: c, ops: reshare, round: 3, broadcast: true, fromOld: true, toNew: true, opens: 1}
 	case *ecdsaresharing.DGRound4Message1:
 		return &kind{curve: c, ops: reshare, round: 4}
 	case *ecdsaresharing.DGRound4Message2:
@@ -113,11 +115,11 @@ func eddsaKind(m tss.ParsedMessage) *kind {
 	case *eddsakeygen.KGRound2Message1:
 		return &kind{curve: c, ops: keygen, round: 2}
 	case *eddsakeygen.KGRound2Message2:
-		return &kind{curve: c, ops: keygen, round: 2, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: keygen, round: 2, broadcast: true, toNew: true, opens: 1}
 	case *eddsasigning.SignRound1Message:
 		return &kind{curve: c, ops: signing, round: 1, broadcast: true, toNew: true}
 	case *eddsasigning.SignRound2Message:
-		return &kind{curve: c, ops: signing, round: 2, broadcast: true, toNew: true}
+		return &kind{curve: c, ops: signing, round: 2, broadcast: true, toNew: true, opens: 1}
 	case *eddsasigning.SignRound3Message:
 		return &kind{curve: c, ops: signing, round: 3, broadcast: true, toNew: true}
 	case *eddsaresharing.DGRound1Message:
@@ -127,7 +129,7 @@ func eddsaKind(m tss.ParsedMessage) *kind {
 	case *eddsaresharing.DGRound3Message1:
 		return &kind{curve: c, ops: reshare, round: 3, fromOld: true}
 	case *eddsaresharing.DGRound3Message2:
-		return &kind{curve: c, ops: reshare, round: 3, broadcast: true, fromOld: true, toNew: true}
+		return &kind{curve: c, ops: reshare, round: 3, broadcast: true, fromOld: true, toNew: true, opens: 1}
 	case *eddsaresharing.DGRound4Message:
 		return &kind{curve: c, ops: reshare, round: 4, broadcast: true, toOld: true, toNew: true}
 	}

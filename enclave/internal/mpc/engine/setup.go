@@ -76,18 +76,12 @@ func checkReshare(s *mpc.Setup, olds int) error {
 	if s.OldThreshold < mpc.MinThreshold || s.OldThreshold > olds || olds > mpc.MaxParties {
 		return fmt.Errorf("old threshold: %d of %d", s.OldThreshold, olds)
 	}
-	if _, err := point(s.Curve, s.Public); err != nil {
-		return fmt.Errorf("public key: %w", err)
-	}
 	own := map[int]*keys.Secret{}
 	for _, o := range s.Old {
 		own[o.Role] = o.Secret
 	}
 	isNew := false
 	for i, r := range s.Roles {
-		if _, err := point(s.Curve, r.Public); r.Old && err != nil {
-			return fmt.Errorf("role %d: its public share: %w", i, err)
-		}
 		if r.Party != s.Self {
 			continue
 		}
