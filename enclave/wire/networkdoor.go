@@ -55,7 +55,7 @@ func (p *RelayPort) valid() error {
 	switch {
 	case len(p.Room) != RoomSize:
 		return Errorf(InvalidArgument, "", "room must have %d bytes", RoomSize)
-	case !validParty(p.Party):
+	case !ValidParty(p.Party):
 		return Errorf(InvalidArgument, "", "party must be 1 to %d lower-case hex digits", MaxRelayParty)
 	case len(p.Relay) > maxRelayAddress || !graphic(p.Relay):
 		return Errorf(InvalidArgument, "", "relay must be host:port")
@@ -63,7 +63,8 @@ func (p *RelayPort) valid() error {
 	return nil
 }
 
-func validParty(s string) bool {
+// ValidParty says whether a text can be the name of a party in a room.
+func ValidParty(s string) bool {
 	for i := range len(s) {
 		if (s[i] < '0' || s[i] > '9') && (s[i] < 'a' || s[i] > 'f') {
 			return false
@@ -78,7 +79,7 @@ func validMessages(list []RelayMessage) error {
 	}
 	total := 0
 	for _, m := range list {
-		if !validParty(m.Party) {
+		if !ValidParty(m.Party) {
 			return Errorf(InvalidArgument, "", "party must be 1 to %d lower-case hex digits", MaxRelayParty)
 		}
 		if len(m.Body) == 0 || len(m.Body) > MaxRelayMessage {

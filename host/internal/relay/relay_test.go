@@ -170,6 +170,12 @@ func TestOnlyAllowedRelaysAreDialled(t *testing.T) {
 	}
 	local := newRelay(t, Config{AllowLoopback: true})
 	p := spec('r', "0a")
+	for _, address := range []string{"127.0.0.1:x@relay.example", "127.0.0.1:0", "127.0.0.1:99999", "127.0.0.1:1/", "localhost:"} {
+		p.Relay = address
+		if _, err := local.OpenPort(t.Context(), p); !errors.Is(err, &wire.Error{Code: wire.InvalidArgument}) {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
 	p.Relay = "127.0.0.1:1"
 	if _, err := local.OpenPort(t.Context(), p); !errors.Is(err, &wire.Error{Code: wire.Unavailable}) {
 		t.Errorf("nobody listens: %v", err)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"syscall"
 	"time"
 
@@ -36,7 +37,7 @@ func newRuleClient(private bool) *ruleClient {
 		dialer.Control = func(_, address string, _ syscall.RawConn) error {
 			host, _, err := net.SplitHostPort(address)
 			ip := net.ParseIP(host)
-			if err != nil || ip == nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() {
+			if err != nil || !public(ip) {
 				return errPrivate
 			}
 			return nil
@@ -44,9 +45,39 @@ func newRuleClient(private bool) *ruleClient {
 	}
 	return &ruleClient{private: private, http: &http.Client{
 		Timeout:       ruleTimeout,
-		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: ruleTimeout, MaxIdleConns: 16, IdleConnTimeout: time.Minute},
+		Transport:     &http.Transport{DialContext: dialer.DialContext, TLSHandshakeTimeout: ruleTimeout, MaxIdleConns: 16, IdleConnTimeout: time.Minute, MaxResponseHeaderBytes: maxAnswer},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// inward are networks that the standard library does not count as private, and
+// that lead into one: shared address space, IETF protocols, benchmarking, and
+// the ways to write an IPv4 address as IPv6 (RFC 6598, 6890, 2544, 8215, 3056, 4380).
+var inward = networks("100.64.0.0/10", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "64:ff9b:1::/48", "2002::/16", "2001::/32", "::/96")
+
+// translated is how a network without IPv4 reaches it (RFC 6052): the last four
+// bytes are the address.
+var translated = networks("64:ff9b::/96")[0]
+
+func networks(list ...string) (out []*net.IPNet) {
+	for _, text := range list {
+		_, n, err := net.ParseCIDR(text)
+		if err != nil {
+			panic("internal error: " + err.Error())
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+func public(ip net.IP) bool {
+	if ip == nil || !ip.IsGlobalUnicast() || ip.IsPrivate() || ip.IsLoopback() {
+		return false
+	}
+	if translated.Contains(ip) {
+		return public(ip[len(ip)-net.IPv4len:])
+	}
+	return !slices.ContainsFunc(inward, func(n *net.IPNet) bool { return n.Contains(ip) })
 }
 
 // AskRule implements [wire.Network].

@@ -9,15 +9,12 @@
 package server
 
 import (
-	"crypto/subtle"
+	"crypto/rand"
 	"crypto/tls"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -28,9 +25,13 @@ import (
 // Limits of a relay.
 const (
 	maxPayload = 257 << 10 // a message of 256 KiB
+	maxPending = 16 << 20  // bytes that wait for one slow connection, which is then ended
 	maxRooms   = 4096
 	maxConns   = 4096
 	maxTTL     = 15 * time.Minute
+	// A connection that answers no ping for two intervals is dead. Until then
+	// its party is taken for all but the same host.
+	pingEvery = 10 * time.Second
 )
 
 // Names that clients of a relay use.
@@ -42,6 +43,9 @@ const (
 	Room  = "room"
 	Inbox = "inbox"
 )
+
+// service is the relay's own user, which creates rooms.
+const service = "service"
 
 // CreateRequest is the body of a request to create a room, JSON.
 type CreateRequest struct {
@@ -59,12 +63,14 @@ type Config struct {
 // A Server is a running relay.
 type Server struct {
 	nats    *nats.Server
+	address string
 	control *client.Conn
 	token   string
 	secret  string // of the relay's own connection
 
 	mu    sync.Mutex
-	rooms map[string]time.Time // until when they live
+	rooms map[string]*room // by name
+	seats map[string]seat  // by user name
 }
 
 // Start starts a relay.
@@ -80,10 +86,10 @@ func Start(c Config) (*Server, error) {
 	if port == 0 {
 		port = nats.RANDOM_PORT
 	}
-	s := &Server{token: c.Token, secret: client.NewInbox(), rooms: map[string]time.Time{}}
+	s := &Server{token: c.Token, secret: rand.Text() + rand.Text(), rooms: map[string]*room{}, seats: map[string]seat{}}
 	s.nats, err = nats.NewServer(&nats.Options{
 		ServerName: "sallyport-relay", Host: host, Port: port, NoLog: true, NoSigs: true, MaxPayload: maxPayload, MaxConn: maxConns,
-		MaxControlLine: 1024, MaxSubs: 8, WriteDeadline: 10 * time.Second, AuthTimeout: 5, TLSConfig: c.TLS, TLS: c.TLS != nil,
+		MaxPending: maxPending, MaxControlLine: 2048, MaxSubs: 8, PingInterval: pingEvery, MaxPingsOut: 2, WriteDeadline: 10 * time.Second, AuthTimeout: 5, TLSConfig: c.TLS, TLS: c.TLS != nil,
 		TLSTimeout: 5, CustomClientAuthentication: s, DisableShortFirstPing: true,
 	})
 	if err != nil {
@@ -94,11 +100,8 @@ func Start(c Config) (*Server, error) {
 		s.nats.Shutdown()
 		return nil, fmt.Errorf("relay: cannot listen on %s", c.Listen)
 	}
-	options := []client.Option{client.InProcessServer(s.nats), client.UserInfo("service", s.secret)}
-	if c.TLS != nil {
-		options = append(options, client.TLSHandshakeFirst(), client.Secure(&tls.Config{InsecureSkipVerify: true})) //nolint:gosec // within this process
-	}
-	if s.control, err = client.Connect("", options...); err == nil {
+	s.address = s.nats.Addr().String()
+	if s.control, err = client.Connect("", client.InProcessServer(s.nats), client.UserInfo(service, s.secret)); err == nil {
 		_, err = s.control.Subscribe(Create, s.create)
 	}
 	if err != nil {
@@ -109,7 +112,7 @@ func Start(c Config) (*Server, error) {
 }
 
 // Addr is where the relay listens.
-func (s *Server) Addr() string { return s.nats.Addr().String() }
+func (s *Server) Addr() string { return s.address }
 
 // Close ends the relay and all connections.
 func (s *Server) Close() {
@@ -119,93 +122,3 @@ func (s *Server) Close() {
 	s.nats.Shutdown()
 	s.nats.WaitForShutdown()
 }
-
-// create answers a request for a room: "+OK" or why not.
-func (s *Server) create(m *client.Msg) {
-	var q CreateRequest
-	answer := "+OK"
-	if err := json.Unmarshal(m.Data, &q); err != nil || !hexName(q.Room, 32) {
-		answer = "the room must have 32 hex digits"
-	} else if !s.keep(q.Room, time.Duration(q.TTLMs)*time.Millisecond) {
-		answer = "the relay holds as many rooms as it may"
-	}
-	_ = m.Respond([]byte(answer)) // who asked asks again
-}
-
-func (s *Server) keep(room string, ttl time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := time.Now()
-	for r, until := range s.rooms {
-		if now.After(until) {
-			delete(s.rooms, r)
-		}
-	}
-	if _, ok := s.rooms[room]; !ok && len(s.rooms) >= maxRooms {
-		return false
-	}
-	if ttl <= 0 || ttl > maxTTL {
-		ttl = maxTTL
-	}
-	s.rooms[room] = now.Add(ttl)
-	return true
-}
-
-// Check implements the server's authentication of a connection.
-func (s *Server) Check(c nats.ClientAuthentication) bool {
-	o := c.GetOpts()
-	if o.Username == "service" && subtle.ConstantTimeCompare([]byte(o.Password), []byte(s.secret)) == 1 {
-		c.RegisterUser(&nats.User{Username: o.Username})
-		return true
-	}
-	if subtle.ConstantTimeCompare([]byte(o.Token), []byte(s.token)) != 1 {
-		return false
-	}
-	if o.Username == Control {
-		c.RegisterUser(&nats.User{Username: Control, Permissions: allow([]string{Create}, []string{"_INBOX.>"})})
-		return true
-	}
-	kind, room, party, ok := parseUser(o.Username)
-	if !ok {
-		return false
-	}
-	user := &nats.User{Username: o.Username, Permissions: allow(
-		[]string{kind + "." + room + ".*." + party}, []string{kind + "." + room + "." + party + ".>"},
-	)}
-	if kind == Room {
-		s.mu.Lock()
-		until, known := s.rooms[room]
-		s.mu.Unlock()
-		if !known || time.Now().After(until) {
-			return false
-		}
-		user.ConnectionDeadline = until
-	}
-	c.RegisterUser(user)
-	return true
-}
-
-func allow(publish, subscribe []string) *nats.Permissions {
-	return &nats.Permissions{
-		Publish: &nats.SubjectPermission{Allow: publish}, Subscribe: &nats.SubjectPermission{Allow: subscribe},
-	}
-}
-
-func parseUser(name string) (kind, room, party string, ok bool) {
-	parts := strings.Split(name, ".")
-	if len(parts) != 3 || (parts[0] != Room && parts[0] != Inbox) || !hexName(parts[1], 32) || !hexName(parts[2], 0) {
-		return "", "", "", false
-	}
-	return parts[0], parts[1], parts[2], true
-}
-
-// hexName is lower-case hex of a length; 0 is any up to 64.
-func hexName(s string, length int) bool {
-	if len(s) == 0 || len(s) > 64 || (length != 0 && len(s) != length) {
-		return false
-	}
-	return strings.Trim(s, "0123456789abcdef") == ""
-}
-
-// RoomName is a room's id as it stands in subjects.
-func RoomName(room []byte) string { return hex.EncodeToString(room) }
