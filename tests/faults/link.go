@@ -24,11 +24,14 @@ type link struct {
 func (l *link) holed() bool { return l.hole.Load() }
 
 // end resets both connections, as a network does that lost them.
-func (l *link) end() {
+func (l *link) end() { l.close(true) }
+
+// close ends both connections. Without a reset, what was written still arrives.
+func (l *link) close(reset bool) {
 	l.once.Do(func() {
 		close(l.ended)
 		for _, c := range []net.Conn{l.near, l.far} {
-			if tcp, ok := c.(*net.TCPConn); ok {
+			if tcp, ok := c.(*net.TCPConn); ok && reset {
 				_ = tcp.SetLinger(0)
 			}
 			_ = c.Close()
@@ -57,7 +60,7 @@ func (p *Proxy) carry(near net.Conn) {
 	both.Go(func() { p.pump(l, far, near) })
 	both.Go(func() { p.pump(l, near, far) })
 	both.Wait()
-	l.end()
+	l.close(false)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.links, l)
