@@ -19,7 +19,7 @@ STATICCHECK   := $(TOOLS)/staticcheck-v0.8.2/staticcheck
 GOFUMPT       := $(TOOLS)/gofumpt-v0.12.0/gofumpt
 GOVULNCHECK   := $(TOOLS)/govulncheck-v1.1.4/govulncheck
 
-.PHONY: help setup build demo test test-go test-js race lint fuzz bench abuse kill clean
+.PHONY: help setup build demo test test-go test-js race lint fuzz bench abuse kill mpc-faults clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -41,6 +41,7 @@ test: setup build test-go test-js ## run all tests, and a short form of the heav
 	@$(MAKE) --no-print-directory abuse
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 	@$(MAKE) --no-print-directory kill ROUNDS=3
+	@$(MAKE) --no-print-directory mpc-faults SHORT=1
 	@$(MAKE) --no-print-directory bench BENCHTIME=200x
 
 test-go:
@@ -80,6 +81,9 @@ abuse: build ## run the table of hostile inputs against a running appliance
 
 kill: build ## kill -9 host and enclave under load, ROUNDS times, and count what is there
 	@go run ./tests/kill -rounds $(or $(ROUNDS),20) bin
+
+mpc-faults: ## play a malicious party in every round of MPC, and count how the cases end
+	@go run ./tests/mpcfaults $(if $(SHORT),-short) -seed $(or $(SEED),1)
 
 bench: build ## print what signing and exporting cost beside the bare cryptography
 	@go run ./tests/bench -benchtime $(BENCHTIME) bin

@@ -72,6 +72,17 @@ type Tamper func(from, to int, m *mpc.Message) [][]byte
 // Run carries the messages of sessions until each has ended, or ctx ends.
 // Sessions that said they are presigned get the digest at once.
 func Run(ctx context.Context, sessions []mpc.Session, digest []byte, tamper Tamper) []Outcome {
+	return pump(ctx, sessions, digest, tamper, func() {})
+}
+
+// RunToFailure is Run, but ends all sessions when one has failed, as a room does.
+func RunToFailure(ctx context.Context, sessions []mpc.Session, digest []byte, tamper Tamper) []Outcome {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	return pump(ctx, sessions, digest, tamper, cancel)
+}
+
+func pump(ctx context.Context, sessions []mpc.Session, digest []byte, tamper Tamper, failed func()) []Outcome {
 	out := make([]Outcome, len(sessions))
 	var wait sync.WaitGroup
 	for i, s := range sessions {
@@ -88,6 +99,7 @@ func Run(ctx context.Context, sessions []mpc.Session, digest []byte, tamper Tamp
 					}
 				case e.Failure != nil:
 					out[i].Failure = e.Failure
+					failed()
 				case e.Result != nil:
 					out[i].Result = e.Result
 				}
