@@ -1,6 +1,7 @@
 package engine_test
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
 	"math/big"
@@ -66,35 +67,74 @@ func sign(t *testing.T, op mpc.Op, shares []*mpc.Share, members []int, digest, d
 	return out[0].Result.Signature
 }
 
-func TestKeyOfEachCurve(t *testing.T) {
-	for _, c := range []keys.Curve{keys.Secp256k1, keys.Ed25519} {
-		t.Run(c.String(), func(t *testing.T) {
-			shares := mpctest.Keygen(t, engine.New(), c, 3, 2)
-			key := combine(t, shares, 0, 1)
-			for _, pair := range [][]int{{0, 2}, {1, 2}} {
-				if !combine(t, shares, pair...).Equal(key) {
-					t.Error("two shares make another key")
-				}
+func TestKeygen(t *testing.T) {
+	for _, c := range []struct {
+		curve        keys.Curve
+		n, threshold int
+	}{{keys.Ed25519, 5, 3}, {keys.Secp256k1, 3, 2}} {
+		t.Run(c.curve.String(), func(t *testing.T) {
+			shares := mpctest.Keygen(t, engine.New(), c.curve, c.n, c.threshold)
+			members := []int{0, 1, 2, 3, 4}[:c.threshold]
+			key := combine(t, shares, members...)
+			members[0] = c.n - 1
+			if !combine(t, shares, members...).Equal(key) {
+				t.Error("other shares make another key")
 			}
 			digest := sha256.Sum256([]byte("a message"))
-			for _, quorum := range [][]int{{0, 1}, {1, 2}, {0, 1, 2}} {
-				verify(t, c, shares[0].Public, digest[:], sign(t, mpc.OpSign, shares, quorum, digest[:], nil))
-			}
-			zeros := make([]byte, 32)
-			zeros[31] = 1
-			verify(t, c, shares[0].Public, zeros, sign(t, mpc.OpSign, shares, []int{0, 2}, zeros, nil))
-
-			delta := append(make([]byte, 31), 5)
-			child := new(big.Int).Add(new(big.Int).SetBytes(key.Expose()), big.NewInt(5))
-			childPublic, err := keys.ScalarPublic(c, keys.NewSecret(child.FillBytes(make([]byte, 32))))
-			if err != nil {
-				t.Fatal(err)
-			}
-			verify(t, c, childPublic, digest[:], sign(t, mpc.OpSign, shares, []int{0, 1}, digest[:], delta))
-			if c == keys.Secp256k1 {
-				verify(t, c, shares[0].Public, digest[:], sign(t, mpc.OpPresign, shares, []int{0, 1}, digest[:], nil))
-				verify(t, c, childPublic, digest[:], sign(t, mpc.OpPresign, shares, []int{2, 1}[0:2], digest[:], delta))
+			verify(t, c.curve, shares[0].Public, digest[:], sign(t, mpc.OpSign, shares, members, digest[:], nil))
+			for _, s := range shares {
+				if s.KeyTag() != shares[0].KeyTag() {
+					t.Error("the members have different keys")
+				}
 			}
 		})
 	}
+}
+
+func TestSigning(t *testing.T) {
+	digest := sha256.Sum256([]byte("a message"))
+	small := append(make([]byte, 31), 1)
+	for _, c := range []keys.Curve{keys.Secp256k1, keys.Ed25519} {
+		shares := mpctest.Key(t, c)
+		for _, s := range []struct {
+			name    string
+			op      mpc.Op
+			members []int
+			message []byte
+			delta   []byte
+		}{
+			{"two of three", mpc.OpSign, []int{0, 1}, digest[:], nil},
+			{"all three", mpc.OpSign, []int{0, 1, 2}, digest[:], nil},
+			{"leading zeros", mpc.OpSign, []int{0, 2}, small, nil},
+			{"zero", mpc.OpSign, []int{1, 2}, make([]byte, 32), nil},
+			{"above the group order", mpc.OpSign, []int{0, 1}, bytes.Repeat([]byte{0xff}, 32), nil},
+			{"derived", mpc.OpSign, []int{0, 1}, digest[:], small},
+			{"half-done", mpc.OpPresign, []int{0, 1, 2}, digest[:], nil},
+			{"half-done, above the group order", mpc.OpPresign, []int{0, 1}, bytes.Repeat([]byte{0xff}, 32), nil},
+			{"half-done, derived", mpc.OpPresign, []int{1, 2}, digest[:], small},
+			{"empty", mpc.OpSign, []int{0, 1}, []byte{}, nil},
+			{"long", mpc.OpSign, []int{0, 1}, make([]byte, 3000), nil},
+		} {
+			if c == keys.Ed25519 && s.op == mpc.OpPresign || c == keys.Secp256k1 && len(s.message) != 32 {
+				continue
+			}
+			t.Run(c.String()+" "+s.name, func(t *testing.T) {
+				public := child(t, shares, s.delta)
+				verify(t, c, public, s.message, sign(t, s.op, shares, s.members, s.message, s.delta))
+				combine(t, shares, 0, 1) // as before
+			})
+		}
+	}
+}
+
+// child is the public key of a key and a delta.
+func child(t *testing.T, shares []*mpc.Share, delta []byte) []byte {
+	t.Helper()
+	key := new(big.Int).SetBytes(combine(t, shares, 0, 1).Expose())
+	key.Add(key, new(big.Int).SetBytes(delta))
+	public, err := keys.ScalarPublic(shares[0].Curve, keys.NewSecret(key.FillBytes(make([]byte, 32))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return public
 }

@@ -55,8 +55,8 @@ func (e *session) progress() (over bool) {
 			}
 		}
 	}
-	if e.presign && !e.told && e.round >= presignRound && len(e.held) == len(e.setup.Parties)-1 {
-		e.told = true
+	if e.presign && !e.told.Load() && e.said == presignRound && len(e.held) == len(e.setup.Parties)-1 {
+		e.told.Store(true)
 		return !e.emit(mpc.Event{Presigned: true})
 	}
 	return e.results()
@@ -75,7 +75,7 @@ func (e *session) send(r *role, m tss.Message) (over bool) {
 		e.fail(mpc.Failf(mpc.CauseEngine, nil, "the library sends a message of an unknown type"))
 		return true
 	}
-	e.round = max(e.round, l.kind.round)
+	e.round, e.said = max(e.round, l.kind.round), max(e.said, l.kind.round)
 	if m, ok := l.msg.Content().(*ecdsasigning.SignRound3Message); ok {
 		e.gate.thetas[l.from] = integer(m.Theta)
 	}

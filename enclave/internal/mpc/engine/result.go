@@ -3,9 +3,11 @@ package engine
 import (
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -96,4 +98,28 @@ func (e *session) signature(d *common.SignatureData) ([]byte, error) {
 
 func sortMembers(m []mpc.Member) {
 	slices.SortFunc(m, func(a, b mpc.Member) int { return a.Party.Compare(b.Party) })
+}
+
+// blame makes a failure of the library's error. This party is never to blame.
+func (e *session) blame(err *tss.Error) *mpc.Failure {
+	f := &mpc.Failure{Cause: mpc.CauseProtocol, Round: err.Round(), Reason: "a proof does not verify"}
+	if err.Cause() != nil { // there is none for a bad proof of no small factor
+		f.Reason = brief(err.Cause())
+	}
+	for _, c := range err.Culprits() {
+		for i, id := range e.roles {
+			if id == c && e.setup.Roles[i].Party != e.setup.Self {
+				f.Culprits = append(f.Culprits, e.setup.Parties[e.setup.Roles[i].Party])
+			}
+		}
+	}
+	slices.SortFunc(f.Culprits, mpc.PartyID.Compare)
+	f.Culprits = slices.Compact(f.Culprits)
+	return f
+}
+
+// brief shortens what the library says: it may print whole messages.
+func brief(v any) string {
+	s := fmt.Sprint(v)
+	return s[:min(len(s), 160)]
 }

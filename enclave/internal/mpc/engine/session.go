@@ -3,10 +3,10 @@ package engine
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math/big"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/bnb-chain/tss-lib/v2/common"
 	"github.com/bnb-chain/tss-lib/v2/tss"
@@ -16,7 +16,8 @@ import (
 // maxBody bounds a message: the largest honest one, of a reshare, has 175 KB.
 const maxBody = 240 << 10
 
-// maxWaiting bounds messages that wait for this party to be as far.
+// maxWaiting bounds messages that wait for another of their sender: there are
+// fewer types of messages times receivers.
 const maxWaiting = 1024
 
 // frame is the body of a message: which role speaks to which, and the
@@ -27,13 +28,6 @@ type frame struct {
 	Wire []byte `cbor:"3,keyasint"`
 }
 
-type input struct {
-	from      int
-	broadcast bool
-	body      []byte
-	digest    []byte // of Finish
-}
-
 // A session is one run of a protocol. One goroutine computes; the roles of this
 // party are served in turn.
 type session struct {
@@ -42,19 +36,19 @@ type session struct {
 	local  []*role        // those of this party
 	gate   *gate
 	events chan mpc.Event
-	in     chan input
+	in     *inbox
 	done   chan struct{} // closed by Close
 	once   sync.Once
-	ended  chan struct{} // closed by run, when nothing more is taken
 
 	digest  []byte   // what is signed
 	message *big.Int // the same, where the library reads it: at the beginning of round 5
 	held    []*letter
-	presign bool // the message is not known yet
-	told    bool // and nothing but the message is missing
-	asked   sync.Once
-	waiting []*letter // for the first message of their sender
-	round   int
+	presign bool        // the message is not known yet
+	told    atomic.Bool // and nothing but the message is missing
+	asked   atomic.Bool // it is known
+	waiting []*letter   // for the first message of their sender
+	round   int         // the latest of any message
+	said    int         // the latest of this party's
 	share   *mpc.Share
 	given   bool // the share is the receiver's
 }
@@ -78,7 +72,7 @@ type letter struct {
 
 func newSession(s *mpc.Setup) (*session, error) {
 	e := &session{
-		setup: s, events: make(chan mpc.Event, 16), in: make(chan input, 1024), done: make(chan struct{}), ended: make(chan struct{}),
+		setup: s, events: make(chan mpc.Event, 16), in: newInbox(), done: make(chan struct{}),
 		presign: s.Op == mpc.OpPresign, message: new(big.Int),
 	}
 	e.roles = partyIDs(s)
@@ -94,40 +88,30 @@ func (e *session) Close() { e.once.Do(func() { close(e.done) }) }
 
 // Deliver implements [mpc.Session].
 func (e *session) Deliver(from int, broadcast bool, body []byte) {
-	e.put(input{from: from, broadcast: broadcast, body: slices.Clone(body)})
-}
-
-func (e *session) put(in input) bool {
-	select {
-	case e.in <- in:
-		return true
-	case <-e.done:
-	case <-e.ended:
-	}
-	return false
+	e.in.put(input{from: from, broadcast: broadcast, body: slices.Clone(body)})
 }
 
 // Finish implements [mpc.Session].
 func (e *session) Finish(digest []byte) error {
-	if e.setup.Op != mpc.OpPresign {
+	switch {
+	case e.setup.Op != mpc.OpPresign:
 		return errors.New("engine: this session has its message")
-	}
-	if len(digest) != 32 {
+	case len(digest) != digestSize:
 		return errors.New("engine: a digest has 32 bytes")
+	case !e.told.Load():
+		return errors.New("engine: the half-done signature is not ready")
+	case !e.asked.CompareAndSwap(false, true):
+		return errors.New("engine: the half-done signature was used before")
+	case !e.in.put(input{digest: slices.Clone(digest)}):
+		return errors.New("engine: the session has ended")
 	}
-	err := errors.New("engine: the half-done signature was used before")
-	e.asked.Do(func() {
-		if err = nil; !e.put(input{digest: slices.Clone(digest)}) {
-			err = errors.New("engine: the session has ended")
-		}
-	})
-	return err
+	return nil
 }
 
 // run computes until there is a result, a failure, or nobody wants either.
 func (e *session) run(ctx context.Context) {
 	defer close(e.events)
-	defer close(e.ended)
+	defer e.in.close()
 	defer e.wipe()
 	defer func() {
 		if r := recover(); r != nil {
@@ -143,12 +127,35 @@ func (e *session) run(ctx context.Context) {
 			return
 		case <-e.done:
 			return
-		case in := <-e.in:
-			if e.take(in) {
+		case <-e.in.kick:
+			if e.takeAll() {
 				return
 			}
 		}
 	}
+}
+
+func (e *session) takeAll() bool {
+	queue, flooder := e.in.take()
+	for _, in := range queue {
+		select {
+		case <-e.done:
+			return true
+		default:
+		}
+		if e.take(in) {
+			return true
+		}
+	}
+	switch {
+	case flooder < 0:
+		return false
+	case flooder < len(e.setup.Parties):
+		e.fail(e.gate.refuseParty(flooder, "more messages than the protocol has"))
+	default:
+		e.fail(mpc.Failf(mpc.CauseMessage, nil, "too many messages of nobody in the room"))
+	}
+	return true
 }
 
 // begin starts all roles.
@@ -227,30 +234,6 @@ func (e *session) fail(f *mpc.Failure) {
 		f.Round = e.round
 	}
 	e.emit(mpc.Event{Failure: f})
-}
-
-// blame makes a failure of the library's error. This party is never to blame.
-func (e *session) blame(err *tss.Error) *mpc.Failure {
-	f := &mpc.Failure{Cause: mpc.CauseProtocol, Round: err.Round(), Reason: "a proof does not verify"}
-	if err.Cause() != nil { // there is none for a bad proof of no small factor
-		f.Reason = brief(err.Cause())
-	}
-	for _, c := range err.Culprits() {
-		for i, id := range e.roles {
-			if id == c && e.setup.Roles[i].Party != e.setup.Self {
-				f.Culprits = append(f.Culprits, e.setup.Parties[e.setup.Roles[i].Party])
-			}
-		}
-	}
-	slices.SortFunc(f.Culprits, mpc.PartyID.Compare)
-	f.Culprits = slices.Compact(f.Culprits)
-	return f
-}
-
-// brief shortens what the library says: it may print whole messages.
-func brief(v any) string {
-	s := fmt.Sprint(v)
-	return s[:min(len(s), 160)]
 }
 
 // wipe drops what the library held. It computes with integers whose words
