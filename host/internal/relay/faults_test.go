@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport/sallyport/enclave/wire"
 	"github.com/sallyport/sallyport/host/internal/relay/server"
+	"github.com/sallyport/sallyport/tests/faults"
 )
 
 // say sends until a message arrives, as parties do: a relay may lose some.
@@ -48,6 +49,42 @@ func TestRelayStartsAgain(t *testing.T) {
 	say(t, other, b, maker, a, "0a")
 	say(t, maker, a, other, b, "0b")
 	say(t, other, ib, maker, ia, "0a")
+}
+
+// Connections that break are made again, by themselves.
+func TestNetworkBreaksAndHeals(t *testing.T) {
+	s := embedded(t, "")
+	p := faults.New(t, s.Addr())
+	far, near := newRelay(t, Config{Default: p.Addr()}), newRelay(t, Config{Default: s.Addr()})
+	if err := near.CreateRoom(t.Context(), spec('r', "0a"), 60_000); err != nil {
+		t.Fatal(err)
+	}
+	a, b := open(t, near, spec('r', "0a")), open(t, far, spec('r', "0b"))
+	say(t, near, a, far, b, "0b")
+	p.Cut()
+	if _, err := far.OpenPort(t.Context(), spec('r', "0c")); !errors.Is(err, &wire.Error{Code: wire.Unavailable}) {
+		t.Errorf("behind a broken network: %v", err)
+	}
+	p.Heal()
+	say(t, near, a, far, b, "0b")
+	say(t, far, b, near, a, "0a")
+	p.Pause()
+	if err := far.SendPort(t.Context(), b, []wire.RelayMessage{{Party: "0a", Body: []byte("later")}}); err != nil {
+		t.Error(err)
+	}
+	if got, err := near.ReceivePort(t.Context(), a, 50); err != nil || len(got) != 0 {
+		t.Errorf("through a silent network: %d messages, %v", len(got), err)
+	}
+	p.Resume()
+	for end := time.Now().Add(10 * time.Second); ; {
+		got, err := near.ReceivePort(t.Context(), a, 5000)
+		if err != nil || len(got) == 0 || time.Now().After(end) {
+			t.Fatalf("%d messages, %v", len(got), err)
+		}
+		if string(got[len(got)-1].Body) == "later" {
+			return
+		}
+	}
 }
 
 func TestPortsOfOneParty(t *testing.T) {

@@ -6,7 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -36,7 +39,20 @@ func (n *Network) validate() error {
 	if n.RelayTLSCert != "" && n.RelayListen == "" {
 		return errors.New("--relay-tls-cert: is for the relay of --relay-listen")
 	}
+	if n.Relay != "" && !dialable(n.Relay) {
+		return errors.New("--relay: must be HOST:PORT")
+	}
+	if slices.ContainsFunc(n.RelayAllow, func(a string) bool { return !dialable(a) }) {
+		return errors.New("--relay-allow: must be HOST:PORT")
+	}
 	return nil
+}
+
+// dialable tells whether an address has the form of one, with a port's number.
+func dialable(address string) bool {
+	host, text, err := net.SplitHostPort(address)
+	port, bad := strconv.ParseUint(text, 10, 16)
+	return err == nil && bad == nil && port > 0 && host != ""
 }
 
 // open starts the relay of this process, if there is one, and the client.
@@ -59,6 +75,7 @@ func (n *Network) open(log *slog.Logger) (*relay.Relay, *server.Server, error) {
 		if own, err = server.Start(server.Config{Listen: n.RelayListen, Token: token, TLS: served}); err != nil {
 			return nil, nil, fmt.Errorf("--relay-listen: %w", err)
 		}
+		log.Info("relay listening", "listen", own.Addr(), "tls", served != nil, "token", token != "")
 		if address == "" {
 			address = own.Addr()
 		}
