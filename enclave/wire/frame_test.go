@@ -41,7 +41,18 @@ var goldens = []struct {
 	{"read_range_answer_empty", resultHead, &list{}, enclaveCodec},
 	{"put_blobs_request", requestHead(methodPutBlobs), &list{[][]byte{[]byte("blob")}}, hostCodec},
 	{"get_blobs_request", requestHead(methodGetBlobs), &list{[][]byte{make([]byte, 32)}}, hostCodec},
+	{"create_room_request", requestHead(methodCreateRoom), &createRoomParams{RelayPort{Relay: "relay:4222", Room: goldenRoom, Party: "0b"}, 900_000}, hostCodec},
+	{"open_port_request", requestHead(methodOpenPort), &RelayPort{Room: goldenRoom, Party: "0b", Inbox: true}, hostCodec},
+	{"open_port_answer", resultHead, &portNumber{300}, enclaveCodec},
+	{"send_port_request", requestHead(methodSendPort), &sendPortParams{300, []RelayMessage{{"0c", []byte{0xaa, 0xbb}}, {"0d", []byte{0xcc}}}}, hostCodec},
+	{"receive_port_request", requestHead(methodReceivePort), &receivePortParams{300, MaxReceiveWait}, hostCodec},
+	{"receive_port_answer", resultHead, &relayMessages{[]RelayMessage{{"0c", []byte{0xaa}}}}, enclaveCodec},
+	{"close_port_request", requestHead(methodClosePort), &portNumber{300}, hostCodec},
+	{"ask_rule_request", requestHead(methodAskRule), &RuleQuestion{URL: "https://rules.example/v1", JWT: []byte("e30.e30.")}, hostCodec},
+	{"ask_rule_answer", resultHead, &RuleAnswer{Status: 200, Body: []byte("e30")}, enclaveCodec},
 }
+
+var goldenRoom = []byte{2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17}
 
 // golden reads hexadecimal lines with comments.
 func golden(t testing.TB, name string) []byte {

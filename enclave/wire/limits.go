@@ -43,7 +43,7 @@ const (
 	maxPooled = 64 << 10
 
 	// maxDepth bounds the nesting of maps and arrays. The deepest message, a
-	// list in a result in the envelope, has 3.
+	// map in a list in parameters in the envelope, has 4.
 	maxDepth = 8
 
 	// maxElements bounds an array, whose elements cost 24 bytes each for 1

@@ -15,8 +15,8 @@ const (
 	// MaxReceiveWait bounds how long the host may hold a ReceivePort, in
 	// milliseconds: below the deadlines of a door.
 	MaxReceiveWait = 25_000
-	// maxRelayAddress bounds "host:port", maxRuleURL an address, and
-	// maxRuleBody what a rule server answers.
+	// maxRelayAddress bounds "host:port" and maxRuleURL an address; maxRuleBody
+	// bounds what a rule server is asked, and what it answers.
 	maxRelayAddress = 300
 	maxRuleURL      = 2048
 	maxRuleBody     = 64 << 10
@@ -93,6 +93,23 @@ func validMessages(list []RelayMessage) error {
 	return nil
 }
 
+func (q *RuleQuestion) valid() error {
+	switch {
+	case len(q.URL) == 0 || len(q.URL) > maxRuleURL || !graphic(q.URL):
+		return Errorf(InvalidArgument, "", "url must have 1 to %d printable ASCII characters", maxRuleURL)
+	case len(q.JWT) == 0 || len(q.JWT) > maxRuleBody:
+		return Errorf(InvalidArgument, "", "jwt must have 1 to %d bytes", maxRuleBody)
+	}
+	return nil
+}
+
+func (a *RuleAnswer) valid() error {
+	if a.Status < 100 || a.Status > 599 || len(a.Body) > maxRuleBody {
+		return fmt.Errorf("an answer with status %d and %d bytes", a.Status, len(a.Body))
+	}
+	return nil
+}
+
 func networkHandlers(n Network) map[method]handler {
 	return map[method]handler{
 		methodCreateRoom: handle(hostCodec, methodCreateRoom, func(ctx context.Context, p *createRoomParams) (*nothing, error) {
@@ -122,8 +139,8 @@ func networkHandlers(n Network) map[method]handler {
 			return &nothing{}, n.ClosePort(ctx, p.Number)
 		}),
 		methodAskRule: handle(hostCodec, methodAskRule, func(ctx context.Context, q *RuleQuestion) (*RuleAnswer, error) {
-			if len(q.URL) == 0 || len(q.URL) > maxRuleURL || !graphic(q.URL) {
-				return nil, Errorf(InvalidArgument, "", "url must have 1 to %d printable ASCII characters", maxRuleURL)
+			if err := q.valid(); err != nil {
+				return nil, err
 			}
 			return n.AskRule(ctx, q)
 		}),
@@ -134,12 +151,18 @@ var _ Network = (*HostClient)(nil)
 
 // CreateRoom implements [Network].
 func (c *HostClient) CreateRoom(ctx context.Context, port *RelayPort, ttlMs uint64) error {
+	if err := port.valid(); err != nil {
+		return err
+	}
 	_, err := call[nothing](ctx, c.client, methodCreateRoom, &createRoomParams{*port, ttlMs})
 	return err
 }
 
 // OpenPort implements [Network].
 func (c *HostClient) OpenPort(ctx context.Context, port *RelayPort) (uint64, error) {
+	if err := port.valid(); err != nil {
+		return 0, err
+	}
 	got, err := call[portNumber](ctx, c.client, methodOpenPort, port)
 	if err != nil {
 		return 0, err
@@ -149,6 +172,9 @@ func (c *HostClient) OpenPort(ctx context.Context, port *RelayPort) (uint64, err
 
 // SendPort implements [Network].
 func (c *HostClient) SendPort(ctx context.Context, number uint64, list []RelayMessage) error {
+	if err := validMessages(list); err != nil {
+		return err
+	}
 	_, err := call[nothing](ctx, c.client, methodSendPort, &sendPortParams{number, list})
 	return err
 }
@@ -173,12 +199,15 @@ func (c *HostClient) ClosePort(ctx context.Context, number uint64) error {
 
 // AskRule implements [Network].
 func (c *HostClient) AskRule(ctx context.Context, q *RuleQuestion) (*RuleAnswer, error) {
+	if err := q.valid(); err != nil {
+		return nil, err
+	}
 	got, err := call[RuleAnswer](ctx, c.client, methodAskRule, q)
 	if err != nil {
 		return nil, err
 	}
-	if len(got.Body) > maxRuleBody {
-		return nil, c.noAnswer(methodAskRule, fmt.Errorf("an answer of %d bytes", len(got.Body)))
+	if err := got.valid(); err != nil {
+		return nil, c.noAnswer(methodAskRule, err)
 	}
 	return got, nil
 }

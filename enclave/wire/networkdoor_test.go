@@ -1,11 +1,11 @@
 package wire
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -16,6 +16,7 @@ type recordingNetwork struct {
 	port RelayPort
 	sent []RelayMessage
 	got  []RelayMessage
+	wait uint64
 	rule RuleAnswer
 }
 
@@ -37,7 +38,8 @@ func (n *recordingNetwork) SendPort(_ context.Context, number uint64, list []Rel
 	return nil
 }
 
-func (n *recordingNetwork) ReceivePort(context.Context, uint64, uint64) ([]RelayMessage, error) {
+func (n *recordingNetwork) ReceivePort(_ context.Context, _, wait uint64) ([]RelayMessage, error) {
+	n.wait = wait
 	return n.got, nil
 }
 
@@ -99,38 +101,104 @@ func TestNetworkCrossesTheDoor(t *testing.T) {
 	}
 }
 
+// Each side checks: the raw calls pass the client's own checks by.
 func TestNetworkRefusesBadForms(t *testing.T) {
 	n := &recordingNetwork{}
 	c := reach(t, n)
-	for _, port := range []*RelayPort{
-		{Room: make([]byte, 15), Party: "0b"},
-		{Room: make([]byte, RoomSize), Party: ""},
-		{Room: make([]byte, RoomSize), Party: "0B"},
-		{Room: make([]byte, RoomSize), Party: strings.Repeat("a", MaxRelayParty+1)},
-		{Room: make([]byte, RoomSize), Party: "a.>"},
-		{Room: make([]byte, RoomSize), Party: "0b", Relay: "a b"},
-	} {
-		if _, err := c.OpenPort(t.Context(), port); !errors.Is(err, &Error{Code: InvalidArgument}) {
-			t.Errorf("%+v: %v", port, err)
+	invalid := func(what any, errs ...error) {
+		t.Helper()
+		for side, err := range errs {
+			if !errors.Is(err, &Error{Code: InvalidArgument}) {
+				t.Errorf("%.80v, check %d: %v", what, side, err)
+			}
 		}
 	}
-	for _, list := range [][]RelayMessage{
-		{{"0c", nil}},
-		{{"*", []byte("x")}},
-		{{"0c", make([]byte, MaxRelayMessage+1)}},
-		{{"0c", make([]byte, MaxRelayMessage)}, {"0c", make([]byte, MaxRelayMessage)}, {"0c", make([]byte, MaxRelayMessage)}, {"0c", []byte("x")}},
-	} {
-		if err := c.SendPort(t.Context(), 300, list); !errors.Is(err, &Error{Code: InvalidArgument}) {
-			t.Errorf("%d messages: %v", len(list), err)
-		}
+	for _, port := range badPorts() {
+		_, opened := c.OpenPort(t.Context(), port)
+		_, raw := call[portNumber](t.Context(), c.client, methodOpenPort, port)
+		_, created := call[nothing](t.Context(), c.client, methodCreateRoom, &createRoomParams{*port, 1})
+		invalid(port, opened, raw, created, c.CreateRoom(t.Context(), port, 1))
+	}
+	for _, list := range badMessages() {
+		_, raw := call[nothing](t.Context(), c.client, methodSendPort, &sendPortParams{300, list})
+		invalid(len(list), raw, c.SendPort(t.Context(), 300, list))
 		n.got = list
 		if _, err := c.ReceivePort(t.Context(), 300, 1); !errors.Is(err, &Error{Code: Unavailable}) {
 			t.Errorf("answer of %d messages: %v", len(list), err)
 		}
 	}
-	n.rule.Body = bytes.Repeat([]byte{1}, maxRuleBody+1)
-	if _, err := c.AskRule(t.Context(), &RuleQuestion{URL: "https://rules"}); !errors.Is(err, &Error{Code: Unavailable}) {
-		t.Errorf("long answer: %v", err)
+	for _, q := range []*RuleQuestion{
+		{JWT: []byte("q")},
+		{URL: "https://a b", JWT: []byte("q")},
+		{URL: "https://" + strings.Repeat("a", maxRuleURL), JWT: []byte("q")},
+		{URL: "https://rules"},
+		{URL: "https://rules", JWT: make([]byte, maxRuleBody+1)},
+	} {
+		_, asked := c.AskRule(t.Context(), q)
+		_, raw := call[RuleAnswer](t.Context(), c.client, methodAskRule, q)
+		invalid(q.URL, asked, raw)
+	}
+}
+
+func badPorts() []*RelayPort {
+	return []*RelayPort{
+		{Room: make([]byte, 15), Party: "0b"},
+		{Room: make([]byte, 17), Party: "0b"},
+		{Room: make([]byte, RoomSize), Party: ""},
+		{Room: make([]byte, RoomSize), Party: "0B"},
+		{Room: make([]byte, RoomSize), Party: strings.Repeat("a", MaxRelayParty+1)},
+		{Room: make([]byte, RoomSize), Party: "a.>"},
+		{Room: make([]byte, RoomSize), Party: "0b", Relay: "a b"},
+		{Room: make([]byte, RoomSize), Party: "0b", Relay: strings.Repeat("a", maxRelayAddress+1)},
+	}
+}
+
+func badMessages() [][]RelayMessage {
+	large := RelayMessage{"0c", make([]byte, MaxRelayMessage)}
+	return [][]RelayMessage{
+		{{"0c", nil}},
+		{{"*", []byte("x")}},
+		{{"0c", make([]byte, MaxRelayMessage+1)}},
+		{large, large, large, {"0c", []byte("x")}},
+		slices.Repeat([]RelayMessage{{"0c", []byte("x")}}, MaxRelayMessages+1),
+	}
+}
+
+func TestLargestMessagesCross(t *testing.T) {
+	party := strings.Repeat("a", MaxRelayParty)
+	large := slices.Repeat([]RelayMessage{{party, make([]byte, MaxRelayMessage)}}, MaxRelayBatch/MaxRelayMessage)
+	many := slices.Repeat([]RelayMessage{{party, make([]byte, MaxRelayBatch/MaxRelayMessages)}}, MaxRelayMessages)
+	n := &recordingNetwork{}
+	c := reach(t, n)
+	for _, list := range [][]RelayMessage{large, many} {
+		if err := c.SendPort(t.Context(), 300, list); err != nil || len(n.sent) != len(list) {
+			t.Errorf("%d messages to the relay: %v", len(list), err)
+		}
+		n.got = list
+		if got, err := c.ReceivePort(t.Context(), 300, 1); err != nil || len(got) != len(list) {
+			t.Errorf("%d messages from the relay: %v", len(list), err)
+		}
+	}
+}
+
+func TestHostWaitsNoLongerThanItMay(t *testing.T) {
+	n := &recordingNetwork{}
+	c := reach(t, n)
+	for asked, want := range map[uint64]uint64{0: 0, 5000: 5000, MaxReceiveWait + 1: MaxReceiveWait, 1 << 63: MaxReceiveWait} {
+		if _, err := c.ReceivePort(t.Context(), 300, asked); err != nil || n.wait != want {
+			t.Errorf("asked for %d, waits %d, %v", asked, n.wait, err)
+		}
+	}
+}
+
+func TestRuleAnswersMustHaveTheirForm(t *testing.T) {
+	n := &recordingNetwork{}
+	c := reach(t, n)
+	for _, a := range []RuleAnswer{{}, {Status: -1}, {Status: 600}, {Status: 200, Body: make([]byte, maxRuleBody+1)}} {
+		n.rule = a
+		if _, err := c.AskRule(t.Context(), &RuleQuestion{URL: "https://rules", JWT: []byte("q")}); !errors.Is(err, &Error{Code: Unavailable}) {
+			t.Errorf("status %d, %d bytes: %v", a.Status, len(a.Body), err)
+		}
 	}
 }
 
