@@ -17,8 +17,11 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 )
 
-// maxFrame bounds a frame: a share of 16 members has about 40 KiB.
-const maxFrame = 1 << 20
+// maxFrame bounds a frame: a share of 16 members has about 40 KiB, and a message
+// that Ed25519 signs comes through the door, which takes 1 MiB.
+const maxFrame = 2 << 20
+
+var errTooLong = errors.New("engine: a frame that is too long")
 
 // Kinds of frames; the first four go to the child.
 const (
@@ -106,7 +109,7 @@ func write(w io.Writer, f *frame) error {
 	body := codec.Encode(f)
 	if len(body) > maxFrame {
 		clear(body)
-		return errors.New("engine: a frame that is too long")
+		return errTooLong
 	}
 	out := append(binary.BigEndian.AppendUint32(make([]byte, 0, 4+len(body)), uint32(len(body))), body...)
 	clear(body)
@@ -122,7 +125,7 @@ func read(r io.Reader) (*frame, error) {
 	}
 	size := binary.BigEndian.Uint32(head[:])
 	if size > maxFrame {
-		return nil, errors.New("engine: a frame that is too long")
+		return nil, errTooLong
 	}
 	body := make([]byte, size)
 	defer clear(body)

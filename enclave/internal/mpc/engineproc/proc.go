@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
-	"slices"
 	"sync"
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -54,14 +53,33 @@ func (p *Proc) PID() int {
 	return p.child.cmd.Process.Pid
 }
 
-// Start implements [mpc.Engine].
+// Start implements [mpc.Engine]. A child that turns out to be dead before it has
+// begun is replaced once.
 func (p *Proc) Start(ctx context.Context, s *mpc.Setup) (mpc.Session, error) {
-	c, err := p.running()
-	if err != nil {
-		return nil, mpc.Failf(mpc.CauseEngine, nil, "the engine cannot be started")
+	for again := true; ; again = false {
+		c, err := p.running()
+		if err != nil {
+			return nil, mpc.Failf(mpc.CauseEngine, nil, "the engine cannot be started")
+		}
+		session, err := c.start(ctx, s)
+		switch {
+		case err == nil:
+			return session, nil
+		case errors.Is(err, errTooLong):
+			return nil, mpc.Failf(mpc.CauseSetup, nil, "what is to be signed is too long")
+		case !errors.Is(err, errGone):
+			return nil, err
+		case !again:
+			return nil, gone()
+		}
 	}
-	return c.start(ctx, s)
 }
+
+// errGone says that the process has ended before a session began.
+var errGone = errors.New("engine: the process has ended")
+
+// gone is the failure of a session whose process ended.
+func gone() *mpc.Failure { return mpc.Failf(mpc.CauseEngine, nil, "the engine's process ended") }
 
 func (p *Proc) running() (*process, error) {
 	p.mu.Lock()
@@ -83,14 +101,15 @@ func (p *Proc) running() (*process, error) {
 
 // A process is one life of the child.
 type process struct {
-	cmd *exec.Cmd
-	in  io.WriteCloser
-	log *slog.Logger
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	log  *slog.Logger
+	last *lastWords
 
 	write sync.Mutex
 
 	mu       sync.Mutex
-	last     uint64
+	number   uint64 // of the last session
 	sessions map[uint64]*session
 	ended    bool
 	done     chan struct{}
@@ -103,6 +122,8 @@ func launch(path string, log *slog.Logger) (*process, error) {
 		cmd.Env = append(cmd.Env, "GOCOVERDIR="+v)
 	}
 	dieWithParent(cmd)
+	last := new(lastWords)
+	cmd.Stderr = last
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		return nil, err
@@ -114,7 +135,7 @@ func launch(path string, log *slog.Logger) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, in: in, log: log, sessions: map[uint64]*session{}, done: make(chan struct{})}
+	p := &process{cmd: cmd, in: in, log: log, last: last, sessions: map[uint64]*session{}, done: make(chan struct{})}
 	log.Info("engine started", "pid", cmd.Process.Pid)
 	go p.listen(out)
 	return p, nil
@@ -141,7 +162,7 @@ func (p *process) listen(out io.Reader) {
 		}
 		p.mu.Lock()
 		s := p.sessions[f.ID]
-		if f.Kind == kindEnded {
+		if f.Kind == kindEnded || (f.Kind == kindStarted && f.Failure != nil) {
 			delete(p.sessions, f.ID)
 		}
 		p.mu.Unlock()
@@ -156,9 +177,9 @@ func (p *process) listen(out io.Reader) {
 	left := p.sessions
 	p.sessions = nil
 	p.mu.Unlock()
-	p.log.Warn("engine ended", "sessions", len(left), "state", p.cmd.ProcessState.String(), "error", err != nil)
+	p.log.Warn("engine ended", "sessions", len(left), "state", p.cmd.ProcessState.String(), "said", p.last.String(), "error", err != nil)
 	for _, s := range left {
-		s.take(&frame{Kind: kindFailure, Failure: &failure{Cause: string(mpc.CauseEngine), Reason: "the engine's process ended"}})
+		s.take(&frame{Kind: kindFailure, Failure: fromFailure(gone())})
 		s.take(&frame{Kind: kindEnded})
 	}
 	close(p.done)
@@ -168,154 +189,4 @@ func (p *process) send(f *frame) error {
 	p.write.Lock()
 	defer p.write.Unlock()
 	return write(p.in, f)
-}
-
-func (p *process) start(ctx context.Context, setup *mpc.Setup) (mpc.Session, error) {
-	s := &session{process: p, events: make(chan mpc.Event), started: make(chan error, 1), kick: make(chan struct{}, 1), gone: make(chan struct{})}
-	p.mu.Lock()
-	if p.ended {
-		p.mu.Unlock()
-		return nil, mpc.Failf(mpc.CauseEngine, nil, "the engine's process ended")
-	}
-	p.last++
-	s.id = p.last
-	p.sessions[s.id] = s
-	p.mu.Unlock()
-	go s.pass()
-	if err := p.send(&frame{Kind: kindStart, ID: s.id, Setup: fromSetup(setup)}); err != nil {
-		s.Close()
-		return nil, mpc.Failf(mpc.CauseEngine, nil, "the engine's process ended")
-	}
-	select {
-	case <-ctx.Done():
-		s.Close()
-		return nil, ctx.Err()
-	case err := <-s.started:
-		if err != nil {
-			s.Close()
-			return nil, err
-		}
-	}
-	context.AfterFunc(ctx, s.Close)
-	return s, nil
-}
-
-// A session is one of the child's.
-type session struct {
-	process *process
-	id      uint64
-	events  chan mpc.Event
-	started chan error
-	kick    chan struct{}
-	gone    chan struct{} // closed by Close
-	once    sync.Once
-	finish  sync.Once
-
-	mu    sync.Mutex
-	queue []mpc.Event
-	ended bool
-}
-
-// take takes a frame of the child; it never waits, so that one session that
-// nobody reads holds up no other.
-func (s *session) take(f *frame) {
-	s.mu.Lock()
-	switch f.Kind {
-	case kindStarted:
-		s.tell(f)
-	case kindMessage:
-		s.queue = append(s.queue, mpc.Event{Message: &mpc.Message{To: f.Party, Broadcast: f.Broadcast, Round: uint8(f.Round), Body: f.Body}})
-	case kindPresigned:
-		s.queue = append(s.queue, mpc.Event{Presigned: true})
-	case kindFailure:
-		s.tell(f)
-		s.queue = append(s.queue, mpc.Event{Failure: f.Failure.failure()})
-	case kindResult:
-		share, err := f.Share.share()
-		if err != nil {
-			s.queue = append(s.queue, mpc.Event{Failure: mpc.Failf(mpc.CauseEngine, nil, "the engine gave no share")})
-		} else {
-			s.queue = append(s.queue, mpc.Event{Result: &mpc.Result{Share: share, Signature: f.Body}})
-		}
-	case kindEnded:
-		s.ended = true
-	}
-	s.mu.Unlock()
-	select {
-	case s.kick <- struct{}{}:
-	default:
-	}
-}
-
-// tell answers Start, once.
-func (s *session) tell(f *frame) {
-	var err error
-	if f.Failure != nil {
-		err = f.Failure.failure()
-	}
-	select {
-	case s.started <- err:
-	default:
-	}
-}
-
-// pass gives the queue to who reads the events.
-func (s *session) pass() {
-	defer close(s.events)
-	for {
-		s.mu.Lock()
-		queue, ended := s.queue, s.ended
-		s.queue = nil
-		s.mu.Unlock()
-		for _, e := range queue {
-			select {
-			case s.events <- e:
-			case <-s.gone:
-				return
-			}
-		}
-		if ended && len(queue) == 0 {
-			return
-		}
-		if len(queue) > 0 {
-			continue
-		}
-		select {
-		case <-s.kick:
-		case <-s.gone:
-			return
-		}
-	}
-}
-
-// Events implements [mpc.Session].
-func (s *session) Events() <-chan mpc.Event { return s.events }
-
-// Deliver implements [mpc.Session].
-func (s *session) Deliver(from int, broadcast bool, body []byte) {
-	_ = s.process.send(&frame{Kind: kindDeliver, ID: s.id, Party: from, Broadcast: broadcast, Body: slices.Clone(body)})
-}
-
-// Finish implements [mpc.Session].
-func (s *session) Finish(digest []byte) error {
-	err := errors.New("engine: the half-done signature was used before")
-	s.finish.Do(func() {
-		s.mu.Lock()
-		ended := s.ended
-		s.mu.Unlock()
-		if err = nil; ended || s.process.dead() {
-			err = mpc.Failf(mpc.CauseEngine, nil, "the engine's process ended")
-			return
-		}
-		err = s.process.send(&frame{Kind: kindFinish, ID: s.id, Body: digest})
-	})
-	return err
-}
-
-// Close implements [mpc.Session].
-func (s *session) Close() {
-	s.once.Do(func() {
-		close(s.gone)
-		_ = s.process.send(&frame{Kind: kindClose, ID: s.id})
-	})
 }
