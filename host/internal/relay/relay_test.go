@@ -195,7 +195,7 @@ func TestExternalServer(t *testing.T) {
 	address := ln.Addr().String()
 	_ = ln.Close()
 	_, port, _ := net.SplitHostPort(address)
-	cmd := exec.CommandContext(t.Context(), bin, "-a", "127.0.0.1", "-p", port)
+	cmd := exec.CommandContext(t.Context(), bin, "-a", "127.0.0.1", "-p", port, "--auth", "token")
 	stderr, err := cmd.StderrPipe()
 	if err == nil {
 		err = cmd.Start()
@@ -208,7 +208,11 @@ func TestExternalServer(t *testing.T) {
 		continue
 	}
 	go func() { _, _ = io.Copy(io.Discard, stderr) }()
-	r := newRelay(t, Config{Default: address})
+	stranger := newRelay(t, Config{Default: address})
+	if _, err := stranger.OpenPort(t.Context(), spec('r', "0a")); !errors.Is(err, &wire.Error{Code: wire.Unavailable}) {
+		t.Errorf("without the token: %v", err)
+	}
+	r := newRelay(t, Config{Default: address, Token: "token"})
 	if err := r.CreateRoom(t.Context(), spec('r', "0a"), 1000); err != nil {
 		t.Fatal(err)
 	}
