@@ -53,7 +53,7 @@ func converse(t *testing.T, door string) {
 	if err := enclave.CreateRoom(t.Context(), elsewhere, 1); !errors.Is(err, &wire.Error{Code: wire.PermissionDenied}) {
 		t.Errorf("a relay that is not allowed: %v", err)
 	}
-	if _, err := enclave.AskRule(t.Context(), &wire.RuleQuestion{URL: "https://127.0.0.1:1/"}); !errors.Is(err, &wire.Error{Code: wire.PermissionDenied}) {
+	if _, err := enclave.AskRule(t.Context(), &wire.RuleQuestion{URL: "https://127.0.0.1:1/", JWT: []byte("q")}); !errors.Is(err, &wire.Error{Code: wire.PermissionDenied}) {
 		t.Errorf("a rule server that is not allowed: %v", err)
 	}
 }
