@@ -5,8 +5,8 @@
 // what the manifest names for that peer.
 //
 // Messages come over a relay that may lose, repeat, reorder and invent them.
-// A handshake that breaks is begun anew; nothing that anybody can send ends a
-// channel that stands.
+// Nothing that anybody can send ends a channel that stands, nor a handshake
+// that the two sides can still finish; one whose messages are lost is begun anew.
 package channel
 
 import (
@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ const (
 	pairGrace     = 10 * time.Minute // that the old one may still be used
 	handshakeLife = 30 * time.Second
 	maxPairs      = 4  // of one peer
-	maxHandshakes = 64 // that have begun and not ended
+	maxHandshakes = 16 // of one peer and one side that have begun and not ended
+	maxAnswering  = 4  // of one peer that are being answered: each costs the module a document
 )
 
 // Identity is who this enclave is.
@@ -52,8 +54,8 @@ type Channels struct {
 	peers  map[mpc.NodeID]*peer
 	order  []mpc.NodeID
 
-	mu         sync.Mutex
-	handshakes map[[8]byte]*handshake
+	mu    sync.Mutex
+	begun map[place]*handshake
 }
 
 // A peer is another node that the manifest names.
@@ -61,6 +63,8 @@ type peer struct {
 	trust  attestation.Trust
 	public *ecdsa.PublicKey
 	pairs  []*Pair // newest first
+	// answering counts the handshakes for which a document is being made.
+	answering int
 }
 
 var suite = noise.NewCipherSuite(noise.DH25519, noise.CipherChaChaPoly, noise.HashSHA256)
@@ -85,7 +89,7 @@ func nodeID(k *ecdsa.PublicKey) mpc.NodeID {
 
 // New makes the channels of a boot; there are none yet.
 func New(id Identity) (*Channels, error) {
-	c := &Channels{id: id, self: nodeID(&id.Quorum.PublicKey), peers: map[mpc.NodeID]*peer{}, handshakes: map[[8]byte]*handshake{}}
+	c := &Channels{id: id, self: nodeID(&id.Quorum.PublicKey), peers: map[mpc.NodeID]*peer{}, begun: map[place]*handshake{}}
 	var err error
 	if c.static, err = suite.GenerateKeypair(rand.Reader); err != nil {
 		return nil, err
@@ -111,18 +115,20 @@ func New(id Identity) (*Channels, error) {
 func (c *Channels) Self() mpc.NodeID { return c.self }
 
 // Peers are the other nodes, in the manifest's order.
-func (c *Channels) Peers() []mpc.NodeID { return append([]mpc.NodeID{}, c.order...) }
+func (c *Channels) Peers() []mpc.NodeID { return slices.Clone(c.order) }
 
 // Knows tells whether the manifest names a node.
 func (c *Channels) Knows(n mpc.NodeID) bool { return c.peers[n] != nil }
 
 // IDs are the pairs that exist with a peer, newest first. One that is due to be
-// made anew is not among them.
+// made anew, for its age or its use, is not among them.
 func (c *Channels) IDs(n mpc.NodeID) (out [][8]byte) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.alive(n, pairLife) {
-		out = append(out, p.id)
+	for _, p := range c.alive(n) {
+		if time.Since(p.made) < pairLife && !p.worn() {
+			out = append(out, p.id)
+		}
 	}
 	return out
 }
@@ -131,36 +137,48 @@ func (c *Channels) IDs(n mpc.NodeID) (out [][8]byte) {
 func (c *Channels) Common(n mpc.NodeID, ids [][8]byte) *Pair {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, p := range c.alive(n, pairLife+pairGrace) {
-		for _, id := range ids {
-			if p.id == id {
-				return p
-			}
+	for _, p := range c.alive(n) {
+		if slices.Contains(ids, p.id) {
+			return p
 		}
 	}
 	return nil
 }
 
-// alive are the pairs of a peer below an age.
-func (c *Channels) alive(n mpc.NodeID, age time.Duration) (out []*Pair) {
+// alive are the pairs of a peer that may be used. The others are wiped: what was
+// sealed under them stays sealed, whatever becomes of this enclave. The caller
+// holds c.mu.
+func (c *Channels) alive(n mpc.NodeID) []*Pair {
 	p := c.peers[n]
 	if p == nil {
 		return nil
 	}
-	for _, pair := range p.pairs {
-		if time.Since(pair.made) < age {
-			out = append(out, pair)
+	p.pairs = slices.DeleteFunc(p.pairs, func(pair *Pair) bool {
+		old := time.Since(pair.made) >= pairLife+pairGrace
+		if old {
+			pair.erase()
 		}
-	}
-	return out
+		return old
+	})
+	return p.pairs
 }
 
-func (c *Channels) add(n mpc.NodeID, pair *Pair) {
-	p := c.peers[n]
-	p.pairs = append([]*Pair{pair}, p.pairs...)
-	if len(p.pairs) > maxPairs {
-		p.pairs = p.pairs[:maxPairs]
+// establish keeps the pair of a handshake that has ended well.
+func (c *Channels) establish(with mpc.NodeID, pair *Pair) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	p := c.peers[with]
+	p.pairs = slices.Insert(c.alive(with), 0, pair)
+	for len(p.pairs) > maxPairs {
+		last := len(p.pairs) - 1
+		p.pairs[last].erase()
+		p.pairs = p.pairs[:last]
 	}
+	time.AfterFunc(pairLife+pairGrace, func() { // also where nobody asks
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.alive(with)
+	})
 }
 
 // refused is a failure for which the peer's enclave is the reason.
