@@ -112,10 +112,10 @@ func (r *run) operations() ([]operation, error) {
 		{"Ed25519 sign", sign(mpc.OpSign, ed), digest[:], signed, 300 * time.Millisecond, false},
 		{"Ed25519 keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Ed25519, 2, 2) }, nil, shared, 500 * time.Millisecond, false},
 		{"Ed25519 reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ed[:2], 2, 2, true) }, nil, shared, 500 * time.Millisecond, false},
-		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 4 * time.Second, true},
-		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 4 * time.Second, true},
-		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 20 * time.Second, true},
-		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 20 * time.Second, true},
+		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 3 * time.Second, true},
+		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 3 * time.Second, true},
+		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 10 * time.Second, true},
+		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 10 * time.Second, true},
 	}, nil
 }
 
@@ -223,8 +223,12 @@ func (r *run) playOne(op *operation, s sample, all []sample, f fault) {
 		return out
 	}
 	patience := time.Minute
-	if f.want == wantNone {
+	switch f.want {
+	case wantNone:
 		patience = op.patience
+	case wantSafe: // it may wait for a message that was replaced
+		patience = 3 * op.patience
+	case wantResult, wantNamed:
 	}
 	setups := op.setups()
 	outcomes, err := r.session(setups, op.digest, tamper, patience)
