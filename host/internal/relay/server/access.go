@@ -33,7 +33,7 @@ func (s *Server) Check(c nats.ClientAuthentication) bool {
 	if !ok {
 		return false
 	}
-	until, ok := s.sit(who, seat{c.GetID(), o.Name})
+	until, ok := s.sit(who, seat{connection: c.GetID(), name: o.Name})
 	if !ok {
 		return false
 	}

@@ -13,6 +13,7 @@ import (
 type room struct {
 	until time.Time
 	size  int
+	spent int64 // bytes
 }
 
 // A seat is the connection of a party. What the connection calls itself is a
@@ -21,6 +22,7 @@ type room struct {
 type seat struct {
 	connection uint64
 	name       string
+	charged    int64 // bytes that its room was charged for
 }
 
 // RoomName is a room's id as it stands in subjects.
@@ -34,12 +36,25 @@ func (s *Server) create(m *client.Msg) {
 	}
 	var q CreateRequest
 	answer := "+OK"
-	if err := json.Unmarshal(m.Data, &q); err != nil || !hexName(q.Room, roomDigits) || strings.HasPrefix(q.Room, "00") {
-		answer = "the room must have 32 hex digits and begin with its size"
+	if err := json.Unmarshal(m.Data, &q); err != nil || roomSize(q.Room) == 0 {
+		answer = "the room must have 32 hex digits and begin with its size, 1 to 32"
 	} else if !s.keep(q.Room, q.TTLMs) {
 		answer = "the relay holds as many rooms as it may"
 	}
 	_ = m.Respond([]byte(answer)) // who asked asks again
+}
+
+// roomSize is how many parties a room is for, as its name begins; 0 is no name
+// of a room.
+func roomSize(name string) int {
+	if !hexName(name, roomDigits) {
+		return 0
+	}
+	size, err := hex.DecodeString(name[:2])
+	if err != nil || size[0] > maxParties {
+		return 0
+	}
+	return int(size[0])
 }
 
 // keep makes a room, or lets it live longer. Nobody can end one early.
@@ -57,11 +72,7 @@ func (s *Server) keep(name string, ttlMs int64) bool {
 		if len(s.rooms) >= maxRooms {
 			return false
 		}
-		size, err := hex.DecodeString(name[:2])
-		if err != nil {
-			return false
-		}
-		r = &room{size: int(size[0])}
+		r = &room{size: roomSize(name)}
 		s.rooms[name] = r
 	}
 	if until := now.Add(ttl); until.After(r.until) {
@@ -79,7 +90,7 @@ func (s *Server) forget(now time.Time) {
 	}
 	for user, at := range s.seats {
 		if !s.connected(at) {
-			delete(s.seats, user)
+			s.leave(user, at)
 		}
 	}
 }
@@ -97,16 +108,19 @@ func (s *Server) sit(who user, c seat) (until time.Time, ok bool) {
 			return time.Time{}, false
 		}
 		until = r.until
-		if s.others(who) >= r.size {
+		if s.others(who) >= r.size || s.exhausted(who.room) {
 			return time.Time{}, false
 		}
 	}
 	name := who.String()
-	if old, taken := s.seats[name]; taken && old.connection != c.connection && s.connected(old) {
-		if c.name == "" || c.name != old.name {
-			return time.Time{}, false
+	if old, taken := s.seats[name]; taken && old.connection != c.connection {
+		if s.connected(old) {
+			if c.name == "" || c.name != old.name {
+				return time.Time{}, false
+			}
+			_ = s.nats.DisconnectClientByID(old.connection) // it may have gone meanwhile
 		}
-		_ = s.nats.DisconnectClientByID(old.connection) // it may have gone meanwhile
+		s.leave(name, old)
 	}
 	if len(s.seats) > 2*maxConns {
 		s.forget(time.Now())

@@ -28,6 +28,7 @@ const (
 	maxPending = 16 << 20  // bytes that wait for one slow connection, which is then ended
 	maxRooms   = 4096
 	maxConns   = 4096
+	maxParties = 32 // of a room: the old parties of a reshare and the new
 	maxTTL     = 15 * time.Minute
 	// A connection that answers no ping for two intervals is dead. Until then
 	// its party is taken for all but the same host.
@@ -67,10 +68,14 @@ type Server struct {
 	control *client.Conn
 	token   string
 	secret  string // of the relay's own connection
+	done    chan struct{}
+	end     sync.Once
 
-	mu    sync.Mutex
-	rooms map[string]*room // by name
-	seats map[string]seat  // by user name
+	mu        sync.Mutex
+	rooms     map[string]*room // by name
+	seats     map[string]seat  // by user name
+	left      []left           // to be measured
+	roomBytes int64            // maxRoomBytes
 }
 
 // Start starts a relay.
@@ -86,7 +91,10 @@ func Start(c Config) (*Server, error) {
 	if port == 0 {
 		port = nats.RANDOM_PORT
 	}
-	s := &Server{token: c.Token, secret: rand.Text() + rand.Text(), rooms: map[string]*room{}, seats: map[string]seat{}}
+	s := &Server{
+		token: c.Token, secret: rand.Text() + rand.Text(), done: make(chan struct{}),
+		rooms: map[string]*room{}, seats: map[string]seat{}, roomBytes: maxRoomBytes,
+	}
 	s.nats, err = nats.NewServer(&nats.Options{
 		ServerName: "sallyport-relay", Host: host, Port: port, NoLog: true, NoSigs: true, MaxPayload: maxPayload, MaxConn: maxConns,
 		MaxPending: maxPending, MaxControlLine: 2048, MaxSubs: 8, PingInterval: pingEvery, MaxPingsOut: 2, WriteDeadline: 10 * time.Second, AuthTimeout: 5, TLSConfig: c.TLS, TLS: c.TLS != nil,
@@ -108,6 +116,7 @@ func Start(c Config) (*Server, error) {
 		s.Close()
 		return nil, fmt.Errorf("relay: %w", err)
 	}
+	go s.meter()
 	return s, nil
 }
 
@@ -116,6 +125,7 @@ func (s *Server) Addr() string { return s.address }
 
 // Close ends the relay and all connections.
 func (s *Server) Close() {
+	s.end.Do(func() { close(s.done) })
 	if s.control != nil {
 		s.control.Close()
 	}

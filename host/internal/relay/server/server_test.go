@@ -108,10 +108,11 @@ func TestRoomsAreLimited(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"room":"` + name + `","ttlMs":1000}`:        "+OK",
 		`{"room":"` + big3 + `","ttlMs":-1}`:          "+OK",
-		`{"room":"02"}`:                               "the room must have 32 hex digits and begin with its size",
-		`{"room":"00000000000000000000000000000000"}`: "the room must have 32 hex digits and begin with its size",
-		`{"room":"0200000000000000000000000000000."}`: "the room must have 32 hex digits and begin with its size",
-		`x`: "the room must have 32 hex digits and begin with its size",
+		`{"room":"02"}`:                               "the room must have 32 hex digits and begin with its size, 1 to 32",
+		`{"room":"00000000000000000000000000000000"}`: "the room must have 32 hex digits and begin with its size, 1 to 32",
+		`{"room":"0200000000000000000000000000000."}`: "the room must have 32 hex digits and begin with its size, 1 to 32",
+		`{"room":"21000000000000000000000000000000"}`: "the room must have 32 hex digits and begin with its size, 1 to 32",
+		`x`: "the room must have 32 hex digits and begin with its size, 1 to 32",
 	} {
 		if m, err := c.Request(Create, []byte(body), 5*time.Second); err != nil || string(m.Data) != want {
 			t.Errorf("%s: %v", body, err)
