@@ -2,6 +2,7 @@ package attestation
 
 import (
 	"bytes"
+	"crypto/elliptic"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -188,9 +189,15 @@ func (m *Manifest) checkNodeAPI() error {
 	if n == nil {
 		return nil
 	}
+	if len(n.AdminTokenSHA256) != 0 && len(n.AdminTokenSHA256) != sha256.Size {
+		return fmt.Errorf("nodeApi.adminTokenSha256: must be %d bytes or empty", sha256.Size)
+	}
 	for i, k := range n.AdminKeys {
-		if len(k) != compressedSize || (k[0] != 2 && k[0] != 3) {
-			return fmt.Errorf("nodeApi.adminKeys[%d]: must be a compressed point of P-256", i)
+		if len(k) != compressedSize || !onP256Compressed(k) {
+			return fmt.Errorf("nodeApi.adminKeys[%d]: must be a compressed point on the curve P-256", i)
+		}
+		if slices.ContainsFunc(n.AdminKeys[:i], func(other []byte) bool { return bytes.Equal(k, other) }) {
+			return fmt.Errorf("nodeApi.adminKeys[%d]: is listed before", i)
 		}
 	}
 	for i, op := range n.BearerMay {
@@ -204,40 +211,7 @@ func (m *Manifest) checkNodeAPI() error {
 	return nil
 }
 
-// Relaxations say, one sentence each, which promises of an appliance with
-// peers or a node API do not hold under this manifest.
-func (m *Manifest) Relaxations() (out []string) {
-	if n := m.NodeAPI; n != nil {
-		for _, op := range n.BearerMay {
-			out = append(out, "the manifest lets a bearer credential, which the host sees, ask alone for "+op)
-		}
-		if m.Flags.PlaintextExport {
-			out = append(out, "the manifest lets MPC keys leave in plaintext, which the host sees")
-		}
-	}
-	return out
-}
-
-// Succeeds reports why next may not follow prev, both operating manifests of
-// one appliance. While there are no operators who could sign a change, only a
-// local appliance has successors.
-func (m *Manifest) Succeeds(prev *Manifest) error {
-	same := func(name string, a, b []byte) error {
-		if !bytes.Equal(a, b) {
-			return refuse(ReasonManifest, "manifest: %s: differs from that of the manifest before", name)
-		}
-		return nil
-	}
-	switch {
-	case m.Assurance != AssuranceLocal || prev.Assurance != AssuranceLocal:
-		return refuse(ReasonManifest, "manifest: an unsigned change is not accepted on Nitro")
-	case m.Version != prev.Version+1 || prev.Version < 1:
-		return refuse(ReasonManifest, "manifest: version: must be %d", prev.Version+1)
-	case m.Epoch != prev.Epoch:
-		return refuse(ReasonManifest, "manifest: epoch: must stay %d", prev.Epoch)
-	}
-	return errors.Join(
-		same("appliance", m.Appliance, prev.Appliance), same("quorumPublicKey", m.QuorumPublicKey, prev.QuorumPublicKey),
-		same("checkpointPublicKey", m.CheckpointPublicKey, prev.CheckpointPublicKey), same("genesis", m.Genesis, prev.Genesis),
-	)
+func onP256Compressed(b []byte) bool {
+	x, _ := elliptic.UnmarshalCompressed(elliptic.P256(), b)
+	return x != nil
 }

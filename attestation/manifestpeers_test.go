@@ -72,7 +72,19 @@ func TestPeersOutsideTheFormatAreRefused(t *testing.T) {
 		"threshold too high":  {func(m *attestation.Manifest) { m.KeyGroup.Threshold = 4 }, "keyGroup.threshold"},
 		"unknown operation":   {func(m *attestation.Manifest) { m.NodeAPI.BearerMay = []string{"everything"} }, "nodeApi.bearerMay[0]"},
 		"unsorted":            {func(m *attestation.Manifest) { m.NodeAPI.BearerMay = []string{"sign", "create"} }, "nodeApi.bearerMay"},
-		"uncompressed admin":  {func(m *attestation.Manifest) { m.NodeAPI.AdminKeys[0] = m.QuorumPublicKey }, "nodeApi.adminKeys[0]"},
+		"admin off the curve": {func(m *attestation.Manifest) {
+			m.NodeAPI.AdminKeys[0] = append([]byte{2}, bytes.Repeat([]byte{0xff}, 32)...)
+		}, "nodeApi.adminKeys[0]"},
+		"an admin twice": {func(m *attestation.Manifest) {
+			m.NodeAPI.AdminKeys = append(m.NodeAPI.AdminKeys, m.NodeAPI.AdminKeys[0])
+		}, "nodeApi.adminKeys[1]"},
+		"short token hash":   {func(m *attestation.Manifest) { m.NodeAPI.AdminTokenSHA256 = []byte{1} }, "nodeApi.adminTokenSha256"},
+		"an operation twice": {func(m *attestation.Manifest) { m.NodeAPI.BearerMay = []string{"sign", "sign"} }, "nodeApi.bearerMay"},
+		"too many peers":     {func(m *attestation.Manifest) { m.Peers = make([]attestation.Peer, 16) }, "peers: at most 15"},
+		"local peer image": {func(m *attestation.Manifest) {
+			m.Peers[1].Measurements = []attestation.Measurements{attestation.LocalMeasurements()}
+		}, "peers[1].measurements[0]"},
+		"uncompressed admin": {func(m *attestation.Manifest) { m.NodeAPI.AdminKeys[0] = m.QuorumPublicKey }, "nodeApi.adminKeys[0]"},
 	} {
 		m := grouped(t)
 		test.change(m)

@@ -38,14 +38,6 @@ type documentFields struct {
 	Nonce        strictjson.Hex    `json:"nonce"`
 }
 
-type manifestFields struct {
-	Hash    strictjson.Hex    `json:"sha256"`
-	Name    string            `json:"name"`
-	Version int64             `json:"version"`
-	Epoch   int64             `json:"epoch"`
-	Flags   attestation.Flags `json:"flags"`
-}
-
 type exportFields struct {
 	Time            time.Time      `json:"time"`
 	OrganizationID  string         `json:"organizationId"`
@@ -86,25 +78,6 @@ func (r *report) optional(given bool, value, flag string) {
 func (r *report) always() {
 	r.notChecked("PCR3 (the host's role), PCR4 (its instance) and PCR8 (who signed the image): anybody may run a copy of an image")
 	r.notChecked("whether a certificate was revoked")
-}
-
-// addManifest shows a manifest and warns of every promise that it relaxes.
-func (r *report) addManifest(m *attestation.Manifest, hash []byte) {
-	r.Manifest = &manifestFields{Hash: hash, Name: m.Name, Version: m.Version, Epoch: m.Epoch, Flags: m.Flags}
-	for _, f := range []struct {
-		set  bool
-		text string
-	}{
-		{m.Version == 0, "genesis manifest: the appliance has no keys yet"},
-		{m.Flags.Unsigned, "manifest flag unsigned: no operator has signed the manifest"},
-		{m.Flags.OpenOrganizations, "manifest flag openOrganizations: anybody may create an organization"},
-		{m.Flags.SingleCustodian, "manifest flag singleCustodian: one person alone can give the enclave its root"},
-		{m.Flags.PlaintextExport, "manifest flag plaintextExport: keys may leave without being sealed"},
-	} {
-		if f.set {
-			r.Warnings = append(r.Warnings, f.text)
-		}
-	}
 }
 
 func (r *report) addFresh(fresh *attestation.Document, live bool) {

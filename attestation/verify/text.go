@@ -67,13 +67,6 @@ func (e *exportFields) text(b *bytes.Buffer) {
 	line(b, "journal entry", "%d", e.JournalIndex)
 }
 
-func (m *manifestFields) text(b *bytes.Buffer) {
-	b.WriteString("\nmanifest\n")
-	line(b, "name", "%s", m.Name)
-	line(b, "version", "%d, epoch %d", m.Version, m.Epoch)
-	line(b, "sha256", "%s", m.Hash)
-}
-
 func (d *documentFields) text(b *bytes.Buffer, title string) {
 	fmt.Fprintf(b, "\n%s\n", title)
 	line(b, "module", "%s", d.ModuleID)
