@@ -118,7 +118,7 @@ func TestOneCallAtATimeMakesAKey(t *testing.T) {
 	go func() { first <- c.rigs[0].call(c.users[0], "POST", "/ecdsa/keygen", g.keygenBody(0, room, 2, 2)) }()
 	for {
 		c.mu.Lock()
-		waits := c.rooms != nil && len(c.rooms) == 1
+		waits := len(c.rooms) == 1
 		c.mu.Unlock()
 		if waits {
 			break

@@ -18,16 +18,14 @@ import (
 type fakeEngine struct {
 	mu      sync.Mutex
 	secrets map[string]*big.Int // by public key
-	// spoil, when set, changes what a party sends to all.
-	spoil func(party int, body []byte, to int) []byte
-	used  map[[32]byte]int // digests given to half-done signatures, by session
+	used    map[[32]byte]int    // digests given to half-done signatures, by session
 }
 
 func newFakeEngine() *fakeEngine {
 	return &fakeEngine{secrets: map[string]*big.Int{}, used: map[[32]byte]int{}}
 }
 
-var order = secp256k1.S256().N
+var order = secp256k1.Params().N
 
 func (e *fakeEngine) Check(mpc.Op, keys.Curve) error { return nil }
 
