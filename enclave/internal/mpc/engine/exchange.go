@@ -3,7 +3,6 @@ package engine
 import (
 	"slices"
 
-	ecdsasigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
 	"github.com/bnb-chain/tss-lib/v2/tss"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
@@ -76,9 +75,7 @@ func (e *session) send(r *role, m tss.Message) (over bool) {
 		return true
 	}
 	e.round, e.said = max(e.round, l.kind.round), max(e.said, l.kind.round)
-	if m, ok := l.msg.Content().(*ecdsasigning.SignRound3Message); ok {
-		e.gate.thetas[l.from] = integer(m.Theta)
-	}
+	e.gate.leaves(l)
 	party := -1
 	if !routing.IsBroadcast {
 		l.to = slices.Index(e.roles, routing.To[0])

@@ -93,7 +93,7 @@ func (g *gate) modulusProof(c *checker, role int, parts [][]byte) {
 	}
 	for i, b := range parts[1:] {
 		if i == modParts || i == modParts+1 {
-			c.bounded(b, modParts+1, "proof of the Paillier modulus")
+			c.must(integer(b).BitLen() == modParts+1, "proof of the Paillier modulus must have 80 choices")
 		} else {
 			c.residue(b, n, "proof of the Paillier modulus")
 		}

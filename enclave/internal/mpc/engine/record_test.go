@@ -22,8 +22,9 @@ const (
 
 // A recording is what the attacker honestly sent to the victim in one operation.
 type recording struct {
-	setup *mpc.Setup // the victim's
-	mail  []mail
+	setup  *mpc.Setup // the victim's
+	mail   []mail
+	shares []*mpc.Share // of all parties, if it made any
 }
 
 type mail struct {
@@ -82,6 +83,9 @@ func record(t testing.TB, name string) *recording {
 	}) {
 		if err := o.Err(); err != nil {
 			t.Fatalf("%s: party %d: %v", name, i, err)
+		}
+		if o.Result.Share != nil {
+			r.shares = append(r.shares, o.Result.Share)
 		}
 	}
 	if recordings.done == nil {

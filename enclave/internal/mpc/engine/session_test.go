@@ -6,7 +6,6 @@ import (
 	"strings"
 	"testing"
 
-	ecdsakeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	ecdsasigning "github.com/bnb-chain/tss-lib/v2/ecdsa/signing"
 	eddsakeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
 	eddsasigning "github.com/bnb-chain/tss-lib/v2/eddsa/signing"
@@ -71,7 +70,6 @@ func TestAttackNamesTheAttacker(t *testing.T) {
 		{"sign: another proof of gamma", "secp256k1 sign", on(func(m *ecdsasigning.SignRound4Message) { m.ProofT[9] ^= 1 }), mpc.CauseProtocol, 5, true},
 		{"sign: another theta", "secp256k1 sign", on(func(m *ecdsasigning.SignRound3Message) { m.Theta[9] ^= 1 }), mpc.CauseProtocol, 7, true},
 		{"sign: another s of ECDSA", "secp256k1 sign", on(func(m *ecdsasigning.SignRound9Message) { m.S[9] ^= 1 }), mpc.CauseProtocol, 10, false},
-		{"keygen: another proof of the modulus", "secp256k1 keygen", on(func(m *ecdsakeygen.KGRound2Message2) { m.ModProof[7][9] ^= 1 }), mpc.CauseProtocol, 3, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o := attack(t, c.operation, c.change)
