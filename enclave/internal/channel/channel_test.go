@@ -88,7 +88,7 @@ func TestContextsHaveKeysOfTheirOwn(t *testing.T) {
 	if _, err := shake(t, a, b); err != nil {
 		t.Fatal(err)
 	}
-	pa, pb := a.Channels.alive(node(b.quorum))[0], b.Channels.alive(node(a.quorum))[0]
+	pa, pb := a.alive(node(b.quorum))[0], b.alive(node(a.quorum))[0]
 	sealer, err := pa.Sealer([]byte("one"), "a", "bc")
 	if err != nil {
 		t.Fatal(err)

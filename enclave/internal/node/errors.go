@@ -12,7 +12,7 @@ import (
 // access_denied (401), not_found (404), internal_problem (500).
 const (
 	typeKeygenDone     = "already_performed_keygen"
-	typeNoAPIKey       = "api_key_not_found"
+	typeNoAPIKey       = "api_key_not_found" //nolint:gosec // a published name
 	typeSizes          = "bad_n_and_t_params"
 	typeParams         = "bad_request_params"
 	typeBatch          = "batch_too_large"

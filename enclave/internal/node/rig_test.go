@@ -199,7 +199,7 @@ func (r *rig) start() {
 }
 
 func (r *rig) stopAll() {
-	r.Service.Close()
+	r.Close()
 	_ = r.log.Close()
 }
 

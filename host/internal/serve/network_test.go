@@ -100,7 +100,7 @@ func TestRelayOnItsOwn(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- relay.Run(ctx) }()
 	c := command(t)
-	c.Network.Relay, c.RelayTokenFile = readReady(t, relay.ReadyFile).RelayAddress, relay.TokenFile
+	c.Relay, c.RelayTokenFile = readReady(t, relay.ReadyFile).RelayAddress, relay.TokenFile
 	_, stop := runUntilReady(t, c)
 	if r := readReady(t, c.ReadyFile); r.RelayAddress != "" {
 		t.Error("the host says that the relay is its own")

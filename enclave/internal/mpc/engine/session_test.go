@@ -153,7 +153,7 @@ func TestClosedSessionEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	cancel()
-	for range s.Events() { //nolint:revive // it must end
+	for range s.Events() { // it must end
 	}
 }
 

@@ -164,7 +164,7 @@ func (c *Caller) send(to mpc.NodeID, frame []byte) {
 			return // callers repeat what is not answered
 		}
 		c.running.Go(func() {
-			for range out.in { //nolint:revive // nobody else may send to us there
+			for range out.in { // nobody else may send to us there
 			}
 		})
 		c.mu.Lock()

@@ -76,7 +76,7 @@ func (t *table) greet(ctx context.Context, s *seat, ids [][8]byte, reply bool) {
 		t.port.send(s.name, s.out) // always the same: both sides go on under its pair
 	case pair != nil:
 		t.sayHello(s, pair)
-	case string(t.rooms.Pairs.Self().String()) < s.party.Node.String():
+	case t.rooms.Pairs.Self().String() < s.party.Node.String():
 		t.shake(ctx, s)
 	case !reply:
 		t.knockAt(s, true) // the other side begins, when it knows which pairs we have

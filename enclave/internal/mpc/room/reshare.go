@@ -167,7 +167,7 @@ func (h *resharing) run(ctx context.Context, s *talk) error {
 		result.Share.ChainCode = chain
 		h.share = result.Share
 	}
-	return h.confirm(ctx, s, setup)
+	return h.confirm(ctx, s)
 }
 
 // setup puts the committees together from what all have said, and checks it.
@@ -276,7 +276,7 @@ func (e *oldExtra) same(f *oldExtra) bool {
 // confirm waits until all new members have the same key. Parties of the old
 // committee only do not know its public shares and say nothing of them; they
 // wait for the new ones, which must agree with each other.
-func (h *resharing) confirm(ctx context.Context, s *talk, setup *mpc.Setup) error {
+func (h *resharing) confirm(ctx context.Context, s *talk) error {
 	tag := []byte{}
 	if h.share != nil {
 		t := h.share.KeyTag()

@@ -2,6 +2,7 @@ package room
 
 import (
 	"context"
+	"errors"
 
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 )
@@ -175,7 +176,7 @@ func (r *run) receive(d delivery) error {
 
 // late blames those of whom less was heard than of others.
 func (r *run) late(ctx context.Context) error {
-	if context.Cause(ctx) != errDeadline {
+	if !errors.Is(context.Cause(ctx), errDeadline) {
 		return context.Cause(ctx)
 	}
 	most := 0
@@ -209,7 +210,7 @@ func (s *talk) engine(ctx context.Context, setup *mpc.Setup, change func(*run)) 
 func drain(session mpc.Session) {
 	session.Close()
 	go func() {
-		for range session.Events() { //nolint:revive // only the end counts
+		for range session.Events() {
 		}
 	}()
 }
