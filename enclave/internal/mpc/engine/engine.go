@@ -8,6 +8,11 @@
 // nothing can catch it. Whatever the gate lets through may still end the
 // process, so a signer runs the engine in a process of its own (package
 // engineproc), which may die without harm.
+//
+// What the gate cannot add: the library binds its proofs to the parties and the
+// key but not to a session, and has no proof that N-tilde is a product of two
+// primes. Fresh x coordinates make keygen and resharing differ each time; that
+// messages are of this session is for who delivers them to know.
 package engine
 
 import (

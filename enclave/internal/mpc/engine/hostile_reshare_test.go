@@ -4,6 +4,7 @@ import (
 	"math/big"
 	"testing"
 
+	"github.com/bnb-chain/tss-lib/v2/crypto/commitments"
 	ecdsaresharing "github.com/bnb-chain/tss-lib/v2/ecdsa/resharing"
 	eddsakeygen "github.com/bnb-chain/tss-lib/v2/eddsa/keygen"
 	eddsaresharing "github.com/bnb-chain/tss-lib/v2/eddsa/resharing"
@@ -29,6 +30,34 @@ func TestHostileReshareIsStopped(t *testing.T) {
 		{"share is the order", on(func(m *eddsaresharing.DGRound3Message1) { m.Share = order25.Bytes() }), "share"},
 		{"short commitment vector", on(func(m *eddsaresharing.DGRound3Message2) { m.VDecommitment = shorter(m.VDecommitment) }), "decommitment must have"},
 	})
+}
+
+// An old member whose commitment and opening go together may still share out
+// something else than its share. Then the sum would be of another key, and nobody
+// would know whose fault it is.
+func TestOldMembersShareOutTheirOwn(t *testing.T) {
+	for _, c := range []keys.Curve{keys.Secp256k1, keys.Ed25519} {
+		r := record(t, map[keys.Curve]string{keys.Secp256k1: "secp256k1 reshare", keys.Ed25519: "ed25519 reshare"}[c])
+		x, y := baseOf(c)
+		parts := [][]byte{{1}, x, y, x, y} // two points
+		commit := commitments.NewHashCommitmentWithRandomness(integer(parts[0]), integer(x), integer(y), integer(x), integer(y)).C.Bytes()
+		f, _ := r.replay(t, func(content any) bool {
+			switch m := content.(type) {
+			case *ecdsaresharing.DGRound1Message:
+				m.VCommitment = commit
+			case *ecdsaresharing.DGRound3Message2:
+				m.VDecommitment = parts
+			case *eddsaresharing.DGRound1Message:
+				m.VCommitment = commit
+			case *eddsaresharing.DGRound3Message2:
+				m.VDecommitment = parts
+			default:
+				return false
+			}
+			return true
+		})
+		blames(t, r.setup, f, "must be the member's own")
+	}
 }
 
 func TestHostileEd25519IsStopped(t *testing.T) {

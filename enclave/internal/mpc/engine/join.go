@@ -125,7 +125,7 @@ func (e *session) joinSigning(r *role) error {
 		}
 	}
 	p := e.parameters(e.roles[r.index], false)
-	e.setDigest(s.Digest)
+	e.setDigest(slices.Clone(s.Digest))
 	if s.Curve == keys.Ed25519 {
 		save, err := eddsaSave(s.Share.Secret, s.Roles[r.index].X, s.Public, s.Roles, delta)
 		if err == nil {

@@ -88,15 +88,17 @@ var every = map[string]int{"ed25519 keygen": 1, "ed25519 sign": 1, "ed25519 resh
 
 func TestSweep(t *testing.T) {
 	for _, operation := range operations {
-		left, names := sweep(t, operation)
-		step := every[operation]
-		if *sweepAll {
-			step = 1
-		}
-		for i := 0; step > 0 && i < len(left); i += step {
-			if o := attack(t, operation, left[i]); o.Failure == nil || o.Result != nil {
-				t.Errorf("%s: %s: got %+v", operation, names[i], o)
+		t.Run(operation, func(t *testing.T) {
+			left, names := sweep(t, operation)
+			step := every[operation]
+			if *sweepAll {
+				step = 1
 			}
-		}
+			for i := 0; step > 0 && i < len(left); i += step {
+				if o := attack(t, operation, left[i]); o.Failure == nil || o.Result != nil {
+					t.Errorf("%s: got %+v", names[i], o)
+				}
+			}
+		})
 	}
 }

@@ -66,6 +66,7 @@ func (c *child) start(ctx context.Context, f *frame) error {
 		s, err = c.engine.Start(ctx, setup)
 	}
 	if err != nil {
+		erase(setup)
 		failed, ok := errors.AsType[*mpc.Failure](err)
 		if !ok {
 			failed = mpc.Failf(mpc.CauseEngine, nil, "%v", err)
@@ -78,8 +79,24 @@ func (c *child) start(ctx context.Context, f *frame) error {
 	if err := c.send(&frame{Kind: kindStarted, ID: f.ID}); err != nil {
 		return err
 	}
-	go c.pass(f.ID, s)
+	go func() {
+		defer erase(setup)
+		c.pass(f.ID, s)
+	}()
 	return nil
+}
+
+// erase wipes what the parent sent for a session.
+func erase(s *mpc.Setup) {
+	if s == nil {
+		return
+	}
+	s.Share.Erase()
+	s.PreParams.Erase()
+	for _, o := range s.Old {
+		o.Secret.Erase()
+		o.State.Erase()
+	}
 }
 
 // pass hands a session's events to the parent.
