@@ -152,9 +152,13 @@ func (r *run) play(op *operation) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", op.name, err)
 	}
-	if r.options.Short && op.patience > 5*time.Second {
+	if r.options.Short && op.slow {
+		keep := 5
+		if op.patience > 5*time.Second {
+			keep = 2
+		}
 		r.rand.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
-		samples = samples[:min(len(samples), 3)]
+		samples = samples[:min(len(samples), keep)]
 	}
 	for _, s := range samples {
 		list := faults()
