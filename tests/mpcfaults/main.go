@@ -15,9 +15,10 @@ import (
 func main() {
 	short := flag.Bool("short", false, "few cases of slow operations")
 	seed := flag.Uint64("seed", 1, "chooses cases and places")
+	only := flag.String("only", "", "only operations whose name begins so")
 	flag.Parse()
 	out := bufio.NewWriter(os.Stdout)
-	cases, expected, err := faults.Run(out, faults.Options{Short: *short, Seed: *seed})
+	cases, expected, err := faults.Run(out, faults.Options{Short: *short, Seed: *seed, Only: *only})
 	if err != nil {
 		_, _ = fmt.Fprintln(out, "mpcfaults:", err)
 	}

@@ -12,6 +12,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"slices"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -26,6 +28,8 @@ type Options struct {
 	Short bool
 	// Seed chooses among them, and where bytes are changed.
 	Seed uint64
+	// Only, if not empty, leaves out operations whose name does not begin so.
+	Only string
 }
 
 // A counter of cases, and of those that ended as they must.
@@ -47,8 +51,9 @@ type operation struct {
 	good func(*mpc.Result) error
 	// patience is how long the others wait for a message that does not come.
 	patience time.Duration
-	// slow operations have few cases in a short run.
-	slow bool
+	// slow operations have few cases in a short run: so many of malicious contents.
+	slow     bool
+	contents int
 }
 
 // Run plays all cases and prints a line for each. It returns how many there
@@ -60,6 +65,9 @@ func Run(out io.Writer, o Options) (cases, expected int, err error) {
 		return 0, 0, err
 	}
 	for _, op := range operations {
+		if !strings.HasPrefix(op.name, o.Only) {
+			continue
+		}
 		if err := r.play(&op); err != nil {
 			return r.cases, r.expected, err
 		}
@@ -69,7 +77,7 @@ func Run(out io.Writer, o Options) (cases, expected int, err error) {
 
 // keygen makes the keys that the cases use: a whole generation in every run.
 func (r *run) keygen(c keys.Curve) (shares []*mpc.Share, err error) {
-	outcomes, err := r.session(mpctest.KeygenSetups(c, 3, 2), nil, nil, time.Minute)
+	outcomes, err := r.session(mpctest.KeygenSetups(c, 3, 2), nil, nil, honestPatience)
 	for _, o := range outcomes {
 		if err == nil {
 			err = o.Err()
@@ -109,13 +117,13 @@ func (r *run) operations() ([]operation, error) {
 		return nil
 	}
 	return []operation{
-		{"Ed25519 sign", sign(mpc.OpSign, ed), digest[:], signed, 300 * time.Millisecond, false},
-		{"Ed25519 keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Ed25519, 2, 2) }, nil, shared, 500 * time.Millisecond, false},
-		{"Ed25519 reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ed[:2], 2, 2, true) }, nil, shared, 500 * time.Millisecond, false},
-		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 3 * time.Second, true},
-		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 3 * time.Second, true},
-		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 10 * time.Second, true},
-		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 10 * time.Second, true},
+		{"Ed25519 sign", sign(mpc.OpSign, ed), digest[:], signed, 300 * time.Millisecond, false, 0},
+		{"Ed25519 keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Ed25519, 2, 2) }, nil, shared, 500 * time.Millisecond, false, 0},
+		{"Ed25519 reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ed[:2], 2, 2, true) }, nil, shared, 500 * time.Millisecond, false, 0},
+		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 3 * time.Second, true, 12},
+		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 3 * time.Second, true, 4},
+		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 10 * time.Second, true, 2},
+		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 10 * time.Second, true, 2},
 	}, nil
 }
 
@@ -143,6 +151,10 @@ type sample struct {
 	m      mpc.Message
 }
 
+// honestPatience is for what must come: it ends only what is broken, and a machine
+// may be slow.
+const honestPatience = 5 * time.Minute
+
 // evil is the party that the cases play.
 const evil = 1
 
@@ -152,15 +164,17 @@ func (r *run) play(op *operation) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", op.name, err)
 	}
+	r.playContents(op, samples)
+	chosen := slices.Clone(samples)
 	if r.options.Short && op.slow {
 		keep := 5
 		if op.patience > 5*time.Second {
 			keep = 2
 		}
-		r.rand.Shuffle(len(samples), func(i, j int) { samples[i], samples[j] = samples[j], samples[i] })
-		samples = samples[:min(len(samples), keep)]
+		r.rand.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
+		chosen = chosen[:min(len(chosen), keep)]
 	}
-	for _, s := range samples {
+	for _, s := range chosen {
 		list := faults()
 		if op.slow {
 			list = r.some(list, op)
@@ -174,6 +188,28 @@ func (r *run) play(op *operation) error {
 		return fmt.Errorf("%s, after its cases: %w", op.name, err)
 	}
 	return nil
+}
+
+// playContents sends what is well formed but for one thing in it.
+func (r *run) playContents(op *operation, samples []sample) {
+	type pair struct {
+		at int
+		f  fault
+	}
+	var list []pair
+	for _, c := range contents() {
+		at := slices.IndexFunc(samples, func(s sample) bool { return typeOf(s.m.Body) == c.kind })
+		if at >= 0 {
+			list = append(list, pair{at, c.fault()})
+		}
+	}
+	if r.options.Short && op.slow {
+		r.rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		list = list[:min(len(list), op.contents)]
+	}
+	for _, p := range list {
+		r.playOne(op, samples[p.at], samples, p.f)
+	}
 }
 
 // some chooses a few faults for a slow operation.
@@ -192,13 +228,16 @@ func (r *run) some(list []fault, op *operation) []fault {
 
 // honest runs the operation as it should be, and records what the party sends.
 func (r *run) honest(op *operation) (samples []sample, err error) {
+	var mu sync.Mutex
 	record := func(from, _ int, m *mpc.Message) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
 		if from == evil {
 			samples = append(samples, sample{len(samples), m.Round, *m})
 		}
 		return [][]byte{m.Body}
 	}
-	outcomes, err := r.session(op.setups(), op.digest, record, time.Minute)
+	outcomes, err := r.session(op.setups(), op.digest, record, honestPatience)
 	for _, o := range outcomes {
 		if err == nil {
 			err = o.Err()
@@ -209,11 +248,16 @@ func (r *run) honest(op *operation) (samples []sample, err error) {
 
 // playOne runs one case and prints how it ended.
 func (r *run) playOne(op *operation, s sample, all []sample, f fault) {
+	var mu sync.Mutex // two sessions send at once
+	var theirs [][]byte
 	number := 0
 	applied := false
 	place := r.rand.IntN(1 << 16)
 	tamper := func(from, _ int, m *mpc.Message) [][]byte {
+		mu.Lock()
+		defer mu.Unlock()
 		if from != evil {
+			theirs = append(theirs, slices.Clone(m.Body))
 			return [][]byte{m.Body}
 		}
 		number++
@@ -222,11 +266,11 @@ func (r *run) playOne(op *operation, s sample, all []sample, f fault) {
 		}
 		applied = true
 		broadcast := m.Broadcast
-		out := f.change(&change{body: slices.Clone(m.Body), all: all, at: s.number, place: place, broadcast: &broadcast})
+		out := f.change(&change{body: slices.Clone(m.Body), theirs: theirs, all: all, at: s.number, place: place, broadcast: &broadcast})
 		m.Broadcast = broadcast
 		return out
 	}
-	patience := time.Minute
+	patience := honestPatience
 	switch f.want {
 	case wantNone:
 		patience = op.patience
@@ -243,7 +287,7 @@ func (r *run) playOne(op *operation, s sample, all []sample, f fault) {
 	} else {
 		r.expected++
 	}
-	_, _ = fmt.Fprintf(r.out, "%-16s message %d, round %d  %-28s %-32s %s\n", op.name, s.number+1, s.round, f.name, ended(outcomes), verdict)
+	_, _ = fmt.Fprintf(r.out, "%-15s message %2d, round %d  %-58s %-32s %s\n", op.name, s.number+1, s.round, f.name, ended(outcomes), verdict)
 }
 
 // ended says how the honest party's session ended.

@@ -22,7 +22,8 @@ const (
 // A change is a message that is about to be sent, and what it may be made of.
 type change struct {
 	body      []byte
-	all       []sample
+	theirs    [][]byte // what the honest party has sent so far
+	all       []sample // what the sender sent in another session
 	at        int
 	place     int // a random number
 	broadcast *bool
@@ -129,6 +130,14 @@ func faults() []fault {
 		{"in another's name", wantNamed, framed(func(_ *change, fr *frame) { fr.From = 0 })},
 		{"from nobody", wantNamed, framed(func(_ *change, fr *frame) { fr.From = 99 })},
 		{"to nobody", wantNamed, framed(func(_ *change, fr *frame) { fr.To = 99 })},
+		{"to its sender", wantNamed, framed(func(_ *change, fr *frame) { fr.To = fr.From })},
+		{"sent back", wantNamed, func(c *change) [][]byte {
+			if len(c.theirs) == 0 {
+				return [][]byte{{}} // it has said nothing yet
+			}
+			return [][]byte{c.theirs[c.place%len(c.theirs)]}
+		}},
+		{"of another session", wantSafe, func(c *change) [][]byte { return [][]byte{c.all[c.at].m.Body} }},
 		{"of an unknown type", wantNamed, framed(func(_ *change, fr *frame) {
 			fr.Wire = protowire.AppendTag(nil, 1, protowire.BytesType)
 			fr.Wire = protowire.AppendBytes(fr.Wire, []byte("type.googleapis.com/google.protobuf.Empty"))
