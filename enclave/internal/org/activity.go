@@ -4,7 +4,9 @@ import (
 	"context"
 
 	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/group"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -17,6 +19,8 @@ const (
 	statusFailed    status = 3 // execution went wrong
 	statusDenied    status = 4 // no quorum or policy allows it
 	statusRejected  status = 5 // a voter rejected it
+	// statusAllowed is an activity of a key group that is being carried out.
+	statusAllowed status = 6
 )
 
 // text is the status as clients know it. A denied activity shows as rejected,
@@ -29,6 +33,8 @@ func (s status) text() string {
 		return "ACTIVITY_STATUS_COMPLETED"
 	case statusFailed:
 		return "ACTIVITY_STATUS_FAILED"
+	case statusAllowed:
+		return "ACTIVITY_STATUS_PENDING"
 	default:
 		return "ACTIVITY_STATUS_REJECTED"
 	}
@@ -98,6 +104,7 @@ func (c *content) fold(ev *event, timeMs int64) {
 type entryRef struct {
 	index uint64
 	leaf  [32]byte
+	item  uint16 // in an entry of a key group
 }
 
 // An activity is what stays in memory of one; content may be nil when it is
@@ -112,6 +119,7 @@ type activity struct {
 	updated     int64
 	entries     []entryRef
 	content     *content
+	node        mpc.NodeID // of a key group: where the request came that decided it
 }
 
 // recall reads an activity's content back from the journal.
@@ -121,6 +129,12 @@ func (s *Service) recall(ctx context.Context, entries []entryRef) (*content, err
 		entry, err := s.journal.Read(ctx, ref.index, ref.leaf)
 		if err != nil {
 			return nil, err
+		}
+		if entry.Kind == group.EntryApplied {
+			if err := c.foldOrdered(entry, ref); err != nil {
+				return nil, err
+			}
+			continue
 		}
 		ev, err := decodeEvent(entry)
 		if err != nil {

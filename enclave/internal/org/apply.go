@@ -23,6 +23,10 @@ func (s *Service) applyEvent(ev *event, known *parsed, timeMs int64, ref entryRe
 	a.content.fold(ev, timeMs)
 	a.status, a.updated = ev.Status, timeMs
 	a.entries = append(a.entries, ref)
+	if a.status == statusAllowed {
+		a.kind.begin(o, a.content.asked.intent)
+		return nil
+	}
 	if a.status != statusPending {
 		s.recent.add(a)
 	}

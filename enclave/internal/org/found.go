@@ -46,6 +46,9 @@ type founding struct {
 
 const maxRootUsers = 100
 
+var errClosed = wire.Errorf(wire.PermissionDenied, "REQUEST_NOT_AUTHORIZED",
+	"this appliance's manifest does not open organizations: founding one needs an operator's signature")
+
 // found makes an organization, or finds the one that the same body made.
 func (s *Service) found(ctx context.Context, req *wire.Request) ([]byte, error) {
 	var in foundRequest
@@ -56,8 +59,10 @@ func (s *Service) found(ctx context.Context, req *wire.Request) ([]byte, error) 
 		return nil, err
 	}
 	if !s.OpenOrganizations {
-		return nil, wire.Errorf(wire.PermissionDenied, "REQUEST_NOT_AUTHORIZED",
-			"this appliance's manifest does not open organizations: founding one needs an operator's signature")
+		return nil, errClosed
+	}
+	if s.order != nil {
+		return s.foundOrdered(ctx, &in)
 	}
 	raw := []byte(in.FoundingBody)
 	body, err := parseFounding(raw)
@@ -179,7 +184,7 @@ func (s *Service) recordFounding(raw []byte, stamps [][]byte) error {
 	if err != nil {
 		return err
 	}
-	return s.applyFounding(raw, t.TimeMs)
+	return s.applyFounding(raw, t.TimeMs, nil)
 }
 
 func (s *Service) replayOrganization(e journal.Entry) error {
@@ -187,15 +192,19 @@ func (s *Service) replayOrganization(e journal.Entry) error {
 	if err := codec.Decode(e.Body, &f); err != nil {
 		return wire.Errorf(wire.Internal, "", "journal entry %d: not a founding: %v", e.Index, err)
 	}
-	return s.applyFounding(f.Body, e.TimeMs)
+	return s.applyFounding(f.Body, e.TimeMs, nil)
 }
 
-func (s *Service) applyFounding(raw []byte, timeMs int64) error {
+// applyFounding makes an organization, of this appliance or of its key group.
+func (s *Service) applyFounding(raw []byte, timeMs int64, of *KeyGroup) error {
 	b, err := parseFounding(raw)
 	if err != nil {
 		return err
 	}
 	o := newOrganization(organizationID(raw), b.OrganizationName, timeMs, func() int64 { return millis(s.Now()) })
+	if o.group = of; of != nil {
+		o.nowMs = func() int64 { return s.clockMs } // what members decide must be the same
+	}
 	o.quorum.threshold = b.RootQuorumThreshold
 	m := made{fingerprintOf(raw), timeMs}
 	key := 0

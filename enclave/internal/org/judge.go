@@ -13,10 +13,9 @@ type step struct {
 	failure  *failure
 }
 
-// judge decides a submission against the state as it is now; the caller holds
-// the lock. An error is a refusal that is not recorded.
-func (s *Service) judge(sub *submission) (step, error) {
-	nowMs := millis(s.Now())
+// judge decides a submission against the state as it is, at a time; the caller
+// holds the lock. An error is a refusal that is not recorded.
+func (s *Service) judge(sub *submission, nowMs int64) (step, error) {
 	if err := sub.stillValid(nowMs); err != nil {
 		return step{}, err
 	}
@@ -69,6 +68,15 @@ func (sub *submission) judgeVote(own vote, nowMs int64) (step, error) {
 // lock. A vote that counts for nothing is recorded as a denied activity of
 // its own, so that the activity it was aimed at stays as it was.
 func (s *Service) record(sub *submission, st step, result any) (*activity, error) {
+	ev := sub.event(st)
+	if ev.Status != statusCompleted {
+		result = nil // not to be released, nor proven
+	}
+	return s.write(sub, ev, st.plan, result)
+}
+
+// event is what a submission leads to.
+func (sub *submission) event(st step) *event {
 	ev := &event{
 		Organization: sub.org.id, Body: sub.body, Stamp: sub.stamp, User: sub.user.id,
 		Reject: sub.reject, Failure: st.failure,
@@ -82,14 +90,11 @@ func (s *Service) record(sub *submission, st step, result any) (*activity, error
 	case st.failure != nil:
 		ev.Status = statusFailed
 	}
-	if ev.Status != statusCompleted {
-		result = nil // not to be released, nor proven
-	}
 	if sub.target != nil && st.decision != deny {
 		target := sub.target.fingerprint
 		ev.Target = &target
 	}
-	return s.write(sub, ev, st.plan, result)
+	return ev
 }
 
 func (s *Service) write(sub *submission, ev *event, plan, result any) (*activity, error) {
@@ -112,7 +117,7 @@ func (s *Service) write(sub *submission, ev *event, plan, result any) (*activity
 	if err != nil {
 		return nil, err
 	}
-	if err := s.applyEvent(ev, sub.own, t.TimeMs, entryRef{t.Index, t.Leaf}); err != nil {
+	if err := s.applyEvent(ev, sub.own, t.TimeMs, entryRef{index: t.Index, leaf: t.Leaf}); err != nil {
 		return nil, err
 	}
 	return sub.org.recorded(sub.made, sub.user.id), nil

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/sallyport/sallyport/attestation/strictjson"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -20,6 +21,9 @@ type kind struct {
 	record  func(s *Service, j job, intent, plan, result any, at position) (any, error)
 	apply   func(o *organization, m made, intent any, result []byte) error
 	render  func(j job, intent any, result []byte) (key string, value any, err error)
+
+	jointly bool // a key group carries it out after it was decided
+	begin   func(o *organization, intent any)
 }
 
 // A job says which request is carried out.
@@ -53,6 +57,9 @@ type spec[I, P, R any] struct {
 	// execute carries the intent out, without the lock and without any
 	// effect that is visible before the result is recorded.
 	execute func(ctx context.Context, s *Service, j job, in *I, plan P) (R, error)
+	// begin changes the state of a key group's organization when the activity is
+	// allowed, before it is carried out; may be nil.
+	begin func(o *organization, in *I)
 	// record completes the result with its place in the journal; may be nil.
 	record func(s *Service, j job, in *I, plan P, r R, at position) (R, error)
 	// apply changes the state, at commit and at replay.
@@ -90,6 +97,12 @@ func define[I, P, R any](path string, types map[string]string, sp spec[I, P, R])
 		}
 		return sp.execute(ctx, s, j, in.(*I), plan.(P))
 	}
+	k.jointly = sp.execute != nil
+	k.begin = func(o *organization, in any) {
+		if sp.begin != nil {
+			sp.begin(o, in.(*I))
+		}
+	}
 	if sp.record != nil {
 		k.record = func(s *Service, j job, in, plan, r any, at position) (any, error) {
 			return sp.record(s, j, in.(*I), plan.(P), r.(R), at)
@@ -111,6 +124,15 @@ func define[I, P, R any](path string, types map[string]string, sp spec[I, P, R])
 		return key, value, nil
 	}
 	return k
+}
+
+// nothing is the encoded result of a kind that is not carried out.
+func (k *kind) nothing() ([]byte, error) {
+	r, err := k.execute(context.Background(), nil, job{}, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	return codec.Encode(r), nil
 }
 
 // kinds are all activities that are served, by path.

@@ -40,11 +40,10 @@ func (s *Service) query(ctx context.Context, req *wire.Request, path string) ([]
 	if err := decodeBody(req.Body, q); err != nil {
 		return nil, err
 	}
-	c, err := s.authenticate(req, q.organization())
-	if err != nil {
-		return nil, err
+	view, err := s.lookFor(ctx, req, q)
+	if s.mayBeBehind(err) && s.order.Refresh(ctx) == nil {
+		view, err = s.lookFor(ctx, req, q)
 	}
-	view, err := q.answer(ctx, s, c, req.Nonce)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +52,14 @@ func (s *Service) query(ctx context.Context, req *wire.Request, path string) ([]
 		return nil, err
 	}
 	return out, s.durable(ctx)
+}
+
+func (s *Service) lookFor(ctx context.Context, req *wire.Request, q question) (any, error) {
+	c, err := s.authenticate(req, q.organization())
+	if err != nil {
+		return nil, err
+	}
+	return q.answer(ctx, s, c, req.Nonce)
 }
 
 // inOrganization is the member that every query has.

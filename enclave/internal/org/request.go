@@ -25,6 +25,11 @@ func decodeBody(body []byte, v any) error {
 	return nil
 }
 
+var (
+	errOrganizationID = wire.Errorf(wire.InvalidArgument, "INVALID_ORGANIZATION_ID", "malformed organization ID provided: organizationId must be a lower-case UUID")
+	errStampSignature = wire.Errorf(wire.Unauthenticated, "SIGNATURE_INVALID", "could not verify api key signature")
+)
+
 // A caller is who stamped a request.
 type caller struct {
 	org  *organization
@@ -48,14 +53,14 @@ func (s *Service) authenticate(req *wire.Request, organizationID string) (*calle
 	}
 	oid, ok := parseID(organizationID)
 	if !ok {
-		return nil, wire.Errorf(wire.InvalidArgument, "INVALID_ORGANIZATION_ID", "malformed organization ID provided: organizationId must be a lower-case UUID")
+		return nil, errOrganizationID
 	}
 	c, err := s.lookup(oid, st)
 	if err != nil {
 		return nil, err
 	}
 	if !c.cred.public.verify(req.Body, st.signature) {
-		return nil, wire.Errorf(wire.Unauthenticated, "SIGNATURE_INVALID", "could not verify api key signature")
+		return nil, errStampSignature
 	}
 	return c, nil
 }
@@ -63,6 +68,11 @@ func (s *Service) authenticate(req *wire.Request, organizationID string) (*calle
 func (s *Service) lookup(oid id, st *stamp) (*caller, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return s.find(oid, st, millis(s.Now()))
+}
+
+// find is lookup at a time, for who holds the lock.
+func (s *Service) find(oid id, st *stamp, nowMs int64) (*caller, error) {
 	o := s.orgs[oid]
 	if o == nil {
 		return nil, wire.Errorf(wire.NotFound, "ORGANIZATION_NOT_FOUND", "no organization found with the given ID")
@@ -71,7 +81,7 @@ func (s *Service) lookup(oid id, st *stamp) (*caller, error) {
 	if cred == nil {
 		return nil, wire.Errorf(wire.Unauthenticated, "PUBLIC_KEY_NOT_FOUND", "could not find public key in organization")
 	}
-	if cred.expired(millis(s.Now())) {
+	if cred.expired(nowMs) {
 		return nil, wire.Errorf(wire.Unauthenticated, "API_KEY_EXPIRED", "expired api key")
 	}
 	return &caller{org: o, user: cred.user, cred: cred}, nil

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/boot"
+	"github.com/sallyport/sallyport/enclave/internal/group"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -45,6 +46,8 @@ type Config struct {
 	Epoch uint64
 	// Rand is the source of keys; nil means crypto/rand.
 	Rand io.Reader
+	// Group makes new organizations those of a key group; nil: of this appliance.
+	Group *KeyGroup
 }
 
 // A Service answers the activity API and the appliance's own.
@@ -57,6 +60,9 @@ type Service struct {
 	orgs    map[id]*organization
 	flights map[flight]chan struct{} // what is being decided or carried out
 	recent  recent
+	clockMs int64 // of the entry of the key group that is being applied
+
+	order *group.Group // nil without a key group
 }
 
 // A flight is an activity of one organization under way.
@@ -70,14 +76,29 @@ func New(c Config) *Service {
 	if c.Rand == nil {
 		c.Rand = rand.Reader
 	}
-	return &Service{
+	s := &Service{
 		Config: c, shares: &shareStore{newBlobStore(c.Host), c.Sealer},
 		orgs: map[id]*organization{}, flights: map[flight]chan struct{}{},
 	}
+	s.join()
+	return s
 }
 
-// Serve gives the service the journal that it replayed from.
-func (s *Service) Serve(j *journal.Journal) { s.journal = j }
+// Serve gives the service the journal that it replayed from. With a key group, the
+// service then begins to take part in it.
+func (s *Service) Serve(j *journal.Journal) {
+	s.journal = j
+	if s.order != nil {
+		s.order.Serve(j, s.Group.Caller)
+	}
+}
+
+// Close ends what goes on in the background. The journal is closed after it.
+func (s *Service) Close() {
+	if s.order != nil {
+		s.order.Close()
+	}
+}
 
 const (
 	submitPrefix      = "/public/v1/submit/"
@@ -120,6 +141,12 @@ func (s *Service) answer(ctx context.Context, req *wire.Request) ([]byte, error)
 
 // Replay applies one journal entry to the state.
 func (s *Service) Replay(e journal.Entry) error {
+	if group.Mine(e.Kind) {
+		if s.order == nil {
+			return wire.Errorf(wire.Internal, "", "journal entry %d: it is of a key group, and this appliance is configured for none", e.Index)
+		}
+		return s.order.ReplayEntry(e)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch e.Kind {
@@ -130,7 +157,7 @@ func (s *Service) Replay(e journal.Entry) error {
 		if err != nil {
 			return err
 		}
-		return s.applyEvent(ev, nil, e.TimeMs, entryRef{e.Index, e.Leaf})
+		return s.applyEvent(ev, nil, e.TimeMs, entryRef{index: e.Index, leaf: e.Leaf})
 	}
 	return wire.Errorf(wire.Internal, "", "journal entry %d: kind %d is not of this release", e.Index, e.Kind)
 }

@@ -14,6 +14,7 @@ type organization struct {
 	name    string
 	created int64 // Unix milliseconds
 	nowMs   func() int64
+	group   *KeyGroup // whose organization it is; nil: of this appliance alone
 
 	users     map[id]*user
 	userOrder []*user

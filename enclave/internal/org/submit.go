@@ -36,12 +36,15 @@ func (s *Service) submit(ctx context.Context, req *wire.Request, path string) ([
 	if err := decodeBody(req.Body, &env); err != nil {
 		return nil, err
 	}
+	if s.ordered(env.OrganizationID) {
+		return s.submitOrdered(ctx, req, k, &env)
+	}
 	c, err := s.authenticate(req, env.OrganizationID)
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := k.types[env.Type]; !ok {
-		return nil, bad("bad request body: type %q does not belong to /public/v1/submit/%s", env.Type, path)
+	if err := k.belongs(&env); err != nil {
+		return nil, err
 	}
 	sub := &submission{
 		caller: c, body: req.Body, stamp: req.Stamp, made: fingerprintOf(req.Body),
@@ -56,6 +59,14 @@ func (s *Service) submit(ctx context.Context, req *wire.Request, path string) ([
 		return nil, err
 	}
 	return s.activityReply(ctx, a, c, req.Nonce)
+}
+
+// belongs refuses a type of another path.
+func (k *kind) belongs(env *envelope) error {
+	if _, ok := k.types[env.Type]; !ok {
+		return bad("bad request body: type %q does not belong to /public/v1/submit/%s", env.Type, k.path)
+	}
+	return nil
 }
 
 // take finds or makes the activity of a submission.
@@ -122,7 +133,7 @@ func (s *Service) advance(ctx context.Context, sub *submission) (*activity, erro
 	defer s.land(f)
 
 	s.mu.Lock()
-	st, err := s.judge(sub)
+	st, err := s.judge(sub, millis(s.Now()))
 	if err != nil || st.known != nil || st.decision != allow || st.failure != nil || sub.of.kind.execute == nil {
 		defer s.mu.Unlock()
 		if err != nil || st.known != nil {
@@ -146,7 +157,7 @@ func (s *Service) conclude(sub *submission, result any, execErr error) (*activit
 	if execErr != nil && !isFinal(execErr) {
 		return nil, execErr
 	}
-	st, err := s.judge(sub)
+	st, err := s.judge(sub, millis(s.Now()))
 	if err != nil || st.known != nil {
 		return st.known, err
 	}

@@ -31,9 +31,14 @@ var (
 // aim turns a vote request into a vote on the activity that it names. The
 // answer to it is that activity.
 func (s *Service) aim(sub *submission, v *voteIntent) error {
-	f, _ := parseFingerprint(v.Fingerprint)
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	return sub.aim(v)
+}
+
+// aim is for who holds the lock.
+func (sub *submission) aim(v *voteIntent) error {
+	f, _ := parseFingerprint(v.Fingerprint)
 	a := sub.org.byBody[f]
 	if a == nil || a.fingerprint != f {
 		return notFound("No activity found with fingerprint %s", v.Fingerprint)

@@ -1,0 +1,19 @@
+package org
+
+import (
+	"sync"
+
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
+)
+
+// A dealer stands for the protocols.
+type dealer struct {
+	mu    sync.Mutex
+	rooms map[mpc.RoomID]*meeting
+}
+
+type meeting struct{}
+
+func (w *world) equip(r *rig, g *KeyGroup) {
+	g.Caller = port{w, r.node}
+}
