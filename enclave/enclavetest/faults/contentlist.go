@@ -12,22 +12,22 @@ func contents() []content {
 	return slices.Concat(
 		committed("eddsa.keygen.KGRound1Message", 1),
 		scalar("eddsa.keygen.KGRound2Message1", 1, "share", orderEdDSA, wantNamed),
-		points("eddsa.keygen.KGRound2Message2", 1, fieldEdDSA),
+		points("eddsa.keygen.KGRound2Message2", fieldEdDSA),
 		scalar("eddsa.keygen.KGRound2Message2", 4, "t", orderEdDSA, wantNamed),
 		committed("eddsa.signing.SignRound1Message", 1),
-		points("eddsa.signing.SignRound2Message", 1, fieldEdDSA),
+		points("eddsa.signing.SignRound2Message", fieldEdDSA),
 		scalar("eddsa.signing.SignRound2Message", 4, "t", orderEdDSA, wantNamed),
 		scalar("eddsa.signing.SignRound3Message", 1, "s", orderEdDSA, wantNone),
 		[]content{{"eddsa.resharing.DGRound1Message", 1, "another public key", wantNamed, another(0)}},
 		committed("eddsa.resharing.DGRound1Message", 3),
 		scalar("eddsa.resharing.DGRound3Message1", 1, "share", orderEdDSA, wantNamed),
-		points("eddsa.resharing.DGRound3Message2", 1, fieldEdDSA),
+		points("eddsa.resharing.DGRound3Message2", fieldEdDSA),
 		signing(),
 		modulus("ecdsa.keygen.KGRound1Message", 2, "N"),
 		parameters("ecdsa.keygen.KGRound1Message"),
 		scalar("ecdsa.keygen.KGRound2Message1", 1, "share", orderECDSA, wantNamed),
 		proof("ecdsa.keygen.KGRound2Message1", 2, "proof of factors"),
-		points("ecdsa.keygen.KGRound2Message2", 1, fieldECDSA),
+		points("ecdsa.keygen.KGRound2Message2", fieldECDSA),
 		proof("ecdsa.keygen.KGRound2Message2", 2, "proof of the modulus"),
 		proof("ecdsa.keygen.KGRound3Message", 1, "proof of the key"),
 		[]content{{"ecdsa.resharing.DGRound1Message", 1, "another public key", wantNamed, another(0)}},
@@ -35,7 +35,7 @@ func contents() []content {
 		proof("ecdsa.resharing.DGRound2Message1", 2, "proof of the modulus"),
 		parameters("ecdsa.resharing.DGRound2Message1"),
 		scalar("ecdsa.resharing.DGRound3Message1", 1, "share", orderECDSA, wantNamed),
-		points("ecdsa.resharing.DGRound3Message2", 1, fieldECDSA),
+		points("ecdsa.resharing.DGRound3Message2", fieldECDSA),
 		proof("ecdsa.resharing.DGRound4Message1", 1, "proof of factors"),
 	)
 }
@@ -63,15 +63,15 @@ func signing() []content {
 		proof(second, 4, "proof of Bob with a check"),
 		committed("ecdsa.signing.SignRound1Message2", 1),
 		scalar("ecdsa.signing.SignRound3Message", 1, "theta", orderECDSA, wantNone),
-		points("ecdsa.signing.SignRound4Message", 1, fieldECDSA),
+		points("ecdsa.signing.SignRound4Message", fieldECDSA),
 		scalar("ecdsa.signing.SignRound4Message", 4, "t", orderECDSA, wantNamed),
 		committed("ecdsa.signing.SignRound5Message", 1),
-		points("ecdsa.signing.SignRound6Message", 1, fieldECDSA),
+		points("ecdsa.signing.SignRound6Message", fieldECDSA),
 		scalar("ecdsa.signing.SignRound6Message", 4, "t", orderECDSA, wantNamed),
 		scalar("ecdsa.signing.SignRound6Message", 7, "t of v", orderECDSA, wantNamed),
 		scalar("ecdsa.signing.SignRound6Message", 8, "u of v", orderECDSA, wantNamed),
 		committed("ecdsa.signing.SignRound7Message", 1),
-		points("ecdsa.signing.SignRound8Message", 1, fieldECDSA),
+		points("ecdsa.signing.SignRound8Message", fieldECDSA),
 		scalar("ecdsa.signing.SignRound9Message", 1, "s", orderECDSA, wantNone),
 	)
 }
@@ -94,16 +94,19 @@ func scalar(kind string, field protowire.Number, what string, order *big.Int, ot
 	}
 }
 
+// decommitment is the field of the points in every message that has some.
+const decommitment = 1
+
 // points are a randomizer and coordinates.
-func points(kind string, field protowire.Number, modulus *big.Int) []content {
+func points(kind string, modulus *big.Int) []content {
 	return []content{
-		{kind, field, "a point too few", wantNamed, fewer(2)},
-		{kind, field, "a point too many", wantNamed, more(2)},
-		{kind, field, "a point off the curve", wantNamed, another(1)},
-		{kind, field, "a point that is not canonical", wantNamed, alter(1, func(n *big.Int) *big.Int { return n.Add(n, modulus) })},
-		{kind, field, "a point of zeros", wantNamed, func(v [][]byte) [][]byte { v[1], v[2] = []byte{0}, []byte{0}; return v }},
-		{kind, field, "the identity", wantNamed, func(v [][]byte) [][]byte { v[1], v[2] = []byte{0}, []byte{1}; return v }},
-		{kind, field, "another opening", wantNamed, another(0)},
+		{kind, decommitment, "a point too few", wantNamed, fewer(2)},
+		{kind, decommitment, "a point too many", wantNamed, more(2)},
+		{kind, decommitment, "a point off the curve", wantNamed, another(1)},
+		{kind, decommitment, "a point that is not canonical", wantNamed, alter(1, func(n *big.Int) *big.Int { return n.Add(n, modulus) })},
+		{kind, decommitment, "a point of zeros", wantNamed, func(v [][]byte) [][]byte { v[1], v[2] = []byte{0}, []byte{0}; return v }},
+		{kind, decommitment, "the identity", wantNamed, func(v [][]byte) [][]byte { v[1], v[2] = []byte{0}, []byte{1}; return v }},
+		{kind, decommitment, "another opening", wantNamed, another(0)},
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	mrand "math/rand/v2"
 	"slices"
@@ -121,7 +120,7 @@ func (m *member) start() {
 	m.t.Helper()
 	m.list = nil
 	g, err := New(Config{
-		Self: m.id, Members: m.members, Threshold: m.limit, Now: m.now, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Self: m.id, Members: m.members, Threshold: m.limit, Now: m.now, Log: slog.New(slog.DiscardHandler),
 		Admit: m.admit, Apply: m.apply, Replay: m.replay,
 	})
 	if err != nil {
