@@ -1,14 +1,11 @@
 package org
 
 import (
-	"sync"
-
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 )
 
 // A dealer stands for the protocols.
 type dealer struct {
-	mu    sync.Mutex
 	rooms map[mpc.RoomID]*meeting
 }
 

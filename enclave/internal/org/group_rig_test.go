@@ -11,7 +11,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	mrand "math/rand/v2"
 	"path/filepath"
@@ -91,7 +90,6 @@ type rig struct {
 	node   mpc.NodeID
 	log    *journal.Journal
 	open   bool
-	check  func(*rig, *KeyGroup)
 	up     bool
 }
 
@@ -139,7 +137,7 @@ func (r *rig) start() {
 	r.world.equip(r, g)
 	r.Service = New(Config{
 		Host: r.host, Sealer: r.sealer, Quorum: r.quorum, Boot: r.boot, Now: time.Now, OpenOrganizations: r.open, Group: g,
-		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Log: slog.New(slog.DiscardHandler),
 	})
 	j, err := journal.Open(context.Background(), r.host, r.sealer, time.Now, r.Replay)
 	if err != nil {

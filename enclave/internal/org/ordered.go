@@ -103,7 +103,7 @@ func (s *Service) applyItem(p group.Place, item *group.Item, number uint16) (*le
 }
 
 func (s *Service) applyFound(p group.Place, f *founding) (*ledger, *activity, error) {
-	if _, err := s.judgeFounding(f); err != nil {
+	if err := s.judgeFounding(f); err != nil {
 		return nil, nil, err
 	}
 	if s.orgs[organizationID(f.Body)] != nil {

@@ -69,7 +69,7 @@ func (s *Service) foundOrdered(ctx context.Context, in *foundRequest) ([]byte, e
 	for _, text := range in.Stamps {
 		f.Stamps = append(f.Stamps, []byte(text))
 	}
-	if _, err := s.judgeFounding(f); err != nil {
+	if err := s.judgeFounding(f); err != nil {
 		return nil, err
 	}
 	oid := organizationID(f.Body)
@@ -88,18 +88,18 @@ func (s *Service) foundOrdered(ctx context.Context, in *foundRequest) ([]byte, e
 }
 
 // judgeFounding verifies a founding of the key group.
-func (s *Service) judgeFounding(f *founding) (*foundingBody, error) {
+func (s *Service) judgeFounding(f *founding) error {
 	body, err := parseFounding(f.Body)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := s.Group.named(body); err != nil {
-		return nil, err
+		return err
 	}
 	headers := make([]string, len(f.Stamps))
 	for i := range f.Stamps {
 		headers[i] = string(f.Stamps[i])
 	}
 	_, err = verifyFounders(f.Body, body, headers)
-	return body, err
+	return err
 }
