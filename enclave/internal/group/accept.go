@@ -10,6 +10,12 @@ import (
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
+// At brings this member to a state that another one has told of, or further. A copy
+// that differs is refused with both digests.
+func (g *Group) At(ctx context.Context, from mpc.NodeID, slots uint64, digest [32]byte) error {
+	return g.level(ctx, from, slots, digest)
+}
+
 // level brings this member to a slot, and compares the digest before it. It may
 // be further already.
 func (g *Group) level(ctx context.Context, from mpc.NodeID, slot uint64, digest [32]byte) error {

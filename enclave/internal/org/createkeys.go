@@ -37,7 +37,8 @@ type keyParams struct {
 type createdKey struct {
 	Public    []byte     `cbor:"1,keyasint"`
 	Threshold int        `cbor:"2,keyasint"`
-	Shares    [][32]byte `cbor:"3,keyasint"` // names of the sealed share blobs
+	Shares    [][32]byte `cbor:"3,keyasint"`           // names of the sealed share blobs
+	Joint     *jointKey  `cbor:"4,keyasint,omitempty"` // of a key group
 }
 
 type createKeysResult struct {
@@ -50,6 +51,8 @@ var createPrivateKeys = define("create_private_keys",
 		valid:   validCreateKeys,
 		check:   checkCreateKeys,
 		execute: executeCreateKeys,
+		joint:   jointlyCreate,
+		verify:  verifyCreated,
 		apply:   applyCreateKeys,
 		result: func(j job, in *createKeysIntent, r createKeysResult) (string, any) {
 			type item struct {
@@ -113,7 +116,7 @@ func checkCreateKeys(o *organization, in *createKeysIntent) (struct{}, error) {
 			return struct{}{}, notFound("parameters.privateKeys[%d].privateKeyTags[0]: no such private key tag", i)
 		}
 	}
-	return struct{}{}, nil
+	return struct{}{}, o.group.checkJoint(in)
 }
 
 // executeCreateKeys makes the keys and stores their sealed shares. Blobs
@@ -173,7 +176,7 @@ func applyCreateKeys(o *organization, m made, in *createKeysIntent, r createKeys
 		o.addKey(&privateKey{
 			id: objectID("private key", o.id, m.fingerprint, i), name: p.PrivateKeyName, curve: p.curve,
 			public: k.Public, addresses: addressesOf(p, k.Public), threshold: k.Threshold,
-			shares: k.Shares, created: m.timeMs,
+			shares: k.Shares, tag: k.tagOf(p.curve), created: m.timeMs,
 		})
 	}
 }

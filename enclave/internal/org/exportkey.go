@@ -26,6 +26,9 @@ type exportResult struct {
 	Proof     []byte `cbor:"6,keyasint"` // r || s over payload by the ephemeral key
 	PublicKey []byte `cbor:"7,keyasint"` // 130 bytes: boot key and ephemeral key
 	Quorum    []byte `cbor:"8,keyasint"` // public quorum key, 65 bytes
+	// Evidence is the document and the manifest themselves, of a key group: the
+	// members do not have each other's blobs.
+	Evidence [][]byte `cbor:"9,keyasint,omitempty"`
 }
 
 var exportPrivateKey = define("export_private_key",
@@ -34,7 +37,14 @@ var exportPrivateKey = define("export_private_key",
 		valid:   validExport,
 		check:   checkExport,
 		execute: executeExport,
+		joint:   jointlyExport,
+		verify:  verifyExported,
 		record:  recordExport,
+		begin: func(o *organization, in *exportIntent) {
+			if k := o.findKey(in.PrivateKeyID); k != nil {
+				k.exported = true // whatever becomes of it
+			}
+		},
 		apply: func(o *organization, _ made, in *exportIntent, _ exportResult) {
 			if k := o.findKey(in.PrivateKeyID); k != nil {
 				k.exported = true
@@ -61,7 +71,7 @@ func checkExport(o *organization, in *exportIntent) (*privateKey, error) {
 	if k == nil {
 		return nil, notFound("parameters.privateKeyId: no such private key")
 	}
-	return k, nil
+	return k, o.group.checkJointExport(k)
 }
 
 // executeExport combines the key and seals it to the target key.

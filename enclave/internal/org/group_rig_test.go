@@ -186,7 +186,7 @@ func newWorld(t testing.TB, n, threshold int) *world {
 		t: t, threshold: threshold, cut: map[mpc.NodeID]bool{}, delay: time.Millisecond,
 		handlers: map[mpc.NodeID]map[string]func(context.Context, mpc.NodeID, []byte) ([]byte, error){},
 	}
-	w.dealer.rooms = map[mpc.RoomID]*meeting{}
+	w.dealer.rooms, w.dealer.forgot, w.dealer.runs = map[mpc.RoomID]*meeting{}, map[[32]byte]int{}, map[string]int{}
 	for range n {
 		w.rigs = append(w.rigs, newRig(t, w))
 	}

@@ -50,6 +50,9 @@ func (s *Service) join() {
 		panic("internal error: key group: " + err.Error()) // the manifest says who they are
 	}
 	s.Group.members = s.order.Members // sorted
+	s.allowed, s.errands = map[flight]*activity{}, map[flight]*errand{}
+	s.held, s.warm = map[[32]byte]heldShare{}, map[id]map[[32]byte]bool{}
+	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 
 // ordered tells whether what is asked of an organization goes through the key

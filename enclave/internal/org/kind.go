@@ -5,6 +5,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -22,8 +23,11 @@ type kind struct {
 	apply   func(o *organization, m made, intent any, result []byte) error
 	render  func(j job, intent any, result []byte) (key string, value any, err error)
 
-	jointly bool // a key group carries it out after it was decided
+	// Of key groups: jointly tells that they carry it out after it was decided.
+	jointly bool
 	begin   func(o *organization, intent any)
+	joint   func(ctx context.Context, s *Service, t task, intent, plan any) (result []byte, err error)
+	verify  func(o *organization, by mpc.NodeID, intent, plan any, result []byte) error
 }
 
 // A job says which request is carried out.
@@ -60,6 +64,10 @@ type spec[I, P, R any] struct {
 	// begin changes the state of a key group's organization when the activity is
 	// allowed, before it is carried out; may be nil.
 	begin func(o *organization, in *I)
+	// joint is execute in a key group, and verify judges its result at every member,
+	// by nothing but its arguments.
+	joint  func(ctx context.Context, s *Service, t task, in *I, plan P) (R, error)
+	verify func(o *organization, by mpc.NodeID, in *I, plan P, r R) error
 	// record completes the result with its place in the journal; may be nil.
 	record func(s *Service, j job, in *I, plan P, r R, at position) (R, error)
 	// apply changes the state, at commit and at replay.
@@ -97,7 +105,21 @@ func define[I, P, R any](path string, types map[string]string, sp spec[I, P, R])
 		}
 		return sp.execute(ctx, s, j, in.(*I), plan.(P))
 	}
-	k.jointly = sp.execute != nil
+	k.jointly = sp.joint != nil
+	k.joint = func(ctx context.Context, s *Service, t task, in, plan any) ([]byte, error) {
+		r, err := sp.joint(ctx, s, t, in.(*I), plan.(P))
+		if err != nil {
+			return nil, err
+		}
+		return codec.Encode(r), nil
+	}
+	k.verify = func(o *organization, by mpc.NodeID, in, plan any, raw []byte) error {
+		r, err := decodeResult[R](raw)
+		if err != nil {
+			return bad("result: is not one of this kind")
+		}
+		return sp.verify(o, by, in.(*I), plan.(P), r)
+	}
 	k.begin = func(o *organization, in any) {
 		if sp.begin != nil {
 			sp.begin(o, in.(*I))

@@ -15,6 +15,7 @@ import (
 type order struct {
 	Found  *founding `cbor:"1,keyasint,omitempty"`
 	Submit *stamped  `cbor:"2,keyasint,omitempty"`
+	Finish *finish   `cbor:"3,keyasint,omitempty"`
 }
 
 // A stamped is a request exactly as its client sent it.
@@ -30,6 +31,7 @@ type ledger struct {
 	Founded bool     `cbor:"1,keyasint,omitempty"`
 	Event   *event   `cbor:"2,keyasint,omitempty"` // body and stamp are those of the order
 	Refused *failure `cbor:"3,keyasint,omitempty"`
+	Ended   *ended   `cbor:"4,keyasint,omitempty"`
 }
 
 // An outcome is what came of an order that was made here.
@@ -61,7 +63,7 @@ func (s *Service) applySlot(p group.Place, items []group.Item, commit group.Comm
 			}
 			entry = &ledger{Refused: failureOf(refusal)}
 		}
-		if entry.Event != nil {
+		if entry.Event != nil || entry.Ended != nil {
 			touched[i] = a
 		}
 		outcomes[i], records[i] = outcome{a, err}, codec.Encode(entry)
@@ -98,6 +100,8 @@ func (s *Service) applyItem(p group.Place, item *group.Item, number uint16) (*le
 		return s.applyFound(p, in.Found)
 	case in.Submit != nil:
 		return s.applySubmit(p, item, in.Submit, number)
+	case in.Finish != nil:
+		return s.applyFinish(p, item.Node, in.Finish, number)
 	}
 	return nil, nil, bad("a member of the key group has ordered nothing")
 }
@@ -124,8 +128,12 @@ func (s *Service) applySubmit(p group.Place, item *group.Item, in *stamped, numb
 	if err != nil {
 		return nil, nil, err
 	}
+	before := sub.org.configCount
 	if err := s.applyEvent(ev, sub.own, p.TimeMs, entryRef{item: number}); err != nil {
 		return nil, nil, err
+	}
+	if _, leaves := sub.of.intent.(*exportIntent); leaves || sub.org.configCount != before {
+		s.cool(sub.org)
 	}
 	a := sub.org.recorded(sub.made, sub.user.id)
 	a.decidedAt(ev, item.Node)
@@ -239,6 +247,8 @@ func (s *Service) replaySlot(p group.Place, items []group.Item, records [][]byte
 				o := s.orgs[entry.Event.Organization]
 				o.recorded(fingerprintOf(entry.Event.Body), entry.Event.User).decidedAt(entry.Event, items[i].Node)
 			}
+		case entry.Ended != nil:
+			err = s.applyEnded(in.Finish, entry.Ended, p.TimeMs, entryRef{ref.Index, ref.Leaf, uint16(i)})
 		}
 		if err != nil {
 			return err
@@ -260,10 +270,10 @@ func decodeOrder(item *group.Item, record []byte) (*order, *ledger, error) {
 	if err := codec.Decode(item.Body, &in); err != nil {
 		return nil, nil, err
 	}
+	if (entry.Event != nil && in.Submit == nil) || (entry.Ended != nil && in.Finish == nil) || (entry.Founded && in.Found == nil) {
+		return nil, nil, wire.Errorf(wire.Internal, "", "what came of an order does not belong to it")
+	}
 	if ev := entry.Event; ev != nil {
-		if in.Submit == nil {
-			return nil, nil, wire.Errorf(wire.Internal, "", "an event of no request")
-		}
 		ev.Body, ev.Stamp = in.Submit.Body, in.Submit.Stamp
 	}
 	return &in, &entry, nil
@@ -278,12 +288,14 @@ func (c *content) foldOrdered(e journal.Entry, ref entryRef) error {
 	if int(ref.item) >= len(items) {
 		return wire.Errorf(wire.Internal, "", "journal entry %d: has no item %d", e.Index, ref.item)
 	}
-	_, entry, err := decodeOrder(&items[ref.item], records[ref.item])
-	if err != nil {
+	in, entry, err := decodeOrder(&items[ref.item], records[ref.item])
+	switch {
+	case err != nil:
 		return err
-	}
-	if entry.Event != nil {
+	case entry.Event != nil:
 		c.fold(entry.Event, p.TimeMs)
+	case entry.Ended != nil:
+		c.end(in.Finish, entry.Ended)
 	}
 	return nil
 }

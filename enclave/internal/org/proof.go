@@ -108,11 +108,7 @@ func (s *Service) outer(ctx context.Context, r *exportResult) (*bundle.Outer, er
 	if len(r.Document) != sha256.Size || len(r.Manifest) != sha256.Size {
 		return nil, wire.Errorf(wire.Internal, "", "export in the journal: names are not hashes")
 	}
-	document, err := s.shares.get(ctx, [32]byte(r.Document))
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := s.shares.get(ctx, [32]byte(r.Manifest))
+	document, manifest, err := s.evidence(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -124,4 +120,16 @@ func (s *Service) outer(ctx context.Context, r *exportResult) (*bundle.Outer, er
 			ProofPayload: string(r.Payload), Signature: hex.EncodeToString(r.Proof),
 		},
 	}, nil
+}
+
+// evidence is the document and the manifest that an export names.
+func (s *Service) evidence(ctx context.Context, r *exportResult) (document, manifest []byte, err error) {
+	if len(r.Evidence) == 2 {
+		return r.Evidence[0], r.Evidence[1], nil
+	}
+	if document, err = s.shares.get(ctx, [32]byte(r.Document)); err != nil {
+		return nil, nil, err
+	}
+	manifest, err = s.shares.get(ctx, [32]byte(r.Manifest))
+	return document, manifest, err
 }

@@ -29,6 +29,10 @@ import (
 const (
 	EntryOrganization journal.Kind = 2
 	EntryActivity     journal.Kind = 3
+	// 40 to 47 are what a member of a key group records for itself.
+	EntryKeyShare     journal.Kind = 40
+	EntryContribution journal.Kind = 41
+	EntryBundle       journal.Kind = 42
 )
 
 // Config is what a Service is made of.
@@ -62,7 +66,15 @@ type Service struct {
 	recent  recent
 	clockMs int64 // of the entry of the key group that is being applied
 
-	order *group.Group // nil without a key group
+	// Of a key group; order is nil without one.
+	order   *group.Group
+	allowed map[flight]*activity // to be carried out
+	errands map[flight]*errand   // tries to carry them out, of this member
+	held    map[[32]byte]heldShare
+	warm    map[id]map[[32]byte]bool // keys for which half-done signatures may exist
+	ctx     context.Context
+	stop    context.CancelFunc
+	running sync.WaitGroup
 }
 
 // A flight is an activity of one organization under way.
@@ -89,14 +101,18 @@ func New(c Config) *Service {
 func (s *Service) Serve(j *journal.Journal) {
 	s.journal = j
 	if s.order != nil {
+		s.answerMembers()
 		s.order.Serve(j, s.Group.Caller)
+		s.running.Go(s.sweep)
 	}
 }
 
 // Close ends what goes on in the background. The journal is closed after it.
 func (s *Service) Close() {
 	if s.order != nil {
+		s.stop()
 		s.order.Close()
+		s.running.Wait()
 	}
 }
 
@@ -158,6 +174,10 @@ func (s *Service) Replay(e journal.Entry) error {
 			return err
 		}
 		return s.applyEvent(ev, nil, e.TimeMs, entryRef{index: e.Index, leaf: e.Leaf})
+	case EntryKeyShare:
+		return s.replayShare(e)
+	case EntryContribution, EntryBundle:
+		return nil // what has left is nobody's state
 	}
 	return wire.Errorf(wire.Internal, "", "journal entry %d: kind %d is not of this release", e.Index, e.Kind)
 }

@@ -47,6 +47,8 @@ var signRawPayload = define("sign_raw_payload",
 		valid:   validSign,
 		check:   checkSign,
 		execute: executeSign,
+		joint:   jointlySign,
+		verify:  verifySigned,
 		result: func(_ job, _ *signIntent, r signatures) (string, any) {
 			return "signRawPayloadResult", rsvOf(r.Values[0])
 		},
@@ -59,6 +61,8 @@ var signRawPayloads = define("sign_raw_payloads",
 		valid:   validSign,
 		check:   checkSign,
 		execute: executeSign,
+		joint:   jointlySign,
+		verify:  verifySigned,
 		result: func(_ job, _ *signIntent, r signatures) (string, any) {
 			out := struct {
 				Signatures []rsv `json:"signatures"`
@@ -82,6 +86,9 @@ func checkSign(o *organization, in *signIntent) (signPlan, error) {
 		return signPlan{}, notFound("parameters.signWith: no private key has this id or address")
 	}
 	plan := signPlan{key: k}
+	if err := o.group.checkJointSign(in); err != nil {
+		return plan, err
+	}
 	for i, text := range in.payloads {
 		payload, err := keys.Payload(in.encoding, in.hashFunction, k.curve, text)
 		if err != nil {

@@ -82,6 +82,7 @@ type privateKey struct {
 	addresses []address
 	threshold int
 	shares    [][32]byte // names of the sealed share blobs; share i+1 is shares[i]
+	tag       *[32]byte  // of a key group's key: its [mpc.Share.KeyTag]; it has no shares here
 	created   int64
 	exported  bool
 }

@@ -33,6 +33,9 @@ func (s *Service) submitOrdered(ctx context.Context, req *wire.Request, k *kind,
 			return nil, err
 		}
 	}
+	if err := s.carriedOut(ctx, flight{sub.org.id, known.fingerprint}); err != nil {
+		return nil, err
+	}
 	if err := s.durable(ctx); err != nil {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func wycheproofKey(t *testing.T, curve keyCurve, uncompressed, pk string) public
 	return public
 }
 
-func unhex(t *testing.T, s string) []byte {
+func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
 	if err != nil {
