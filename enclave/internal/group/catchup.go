@@ -127,9 +127,40 @@ func (g *Group) CatchUp(ctx context.Context, others []mpc.NodeID) error {
 	return g.consult(ctx, others, len(others))
 }
 
-// Refresh is CatchUp with whichever members answer first, as many as it takes.
+// Refresh is CatchUp with whichever members answer first, as many as it takes. One
+// is under way at a time, and all who ask meanwhile share the next: requests of
+// anybody can lead to it.
 func (g *Group) Refresh(ctx context.Context) error {
-	return g.consult(ctx, g.peers, len(g.Members)-g.quorum)
+	g.mu.Lock()
+	next := g.refresh
+	if next == nil {
+		next = &round{done: make(chan struct{})}
+		g.refresh = next
+		go g.share(next)
+	}
+	g.mu.Unlock()
+	select {
+	case <-next.done:
+		return next.err
+	case <-ctx.Done():
+		return unavailable(ctx.Err())
+	}
+}
+
+// A round is one refresh that callers share, all of whom came before it began.
+type round struct {
+	done chan struct{}
+	err  error
+}
+
+func (g *Group) share(r *round) {
+	g.refreshing.Lock()
+	defer g.refreshing.Unlock()
+	g.mu.Lock()
+	g.refresh = nil // who comes from now on needs a later one
+	g.mu.Unlock()
+	r.err = g.consult(g.ctx, g.peers, len(g.Members)-g.quorum)
+	close(r.done)
 }
 
 func (g *Group) consult(ctx context.Context, nodes []mpc.NodeID, need int) error {

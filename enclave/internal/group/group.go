@@ -88,9 +88,10 @@ type Group struct {
 	stop    context.CancelFunc
 	running sync.WaitGroup
 
-	applying sync.Mutex    // held while a slot is applied
-	proposer chan struct{} // holds the token of who proposes
-	most     int           // items of the next value; of who proposes
+	applying   sync.Mutex    // held while a slot is applied
+	refreshing sync.Mutex    // held while a refresh is under way
+	proposer   chan struct{} // holds the token of who proposes
+	most       int           // items of the next value; of who proposes
 
 	mu       sync.Mutex
 	start    [32]byte // digest before the first slot
@@ -103,6 +104,7 @@ type Group struct {
 	broken   error
 	queue    []*pending
 	tell     map[mpc.NodeID]chan struct{}
+	refresh  *round // the next one
 	wake     chan struct{}
 }
 

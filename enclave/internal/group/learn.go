@@ -44,9 +44,6 @@ func (g *Group) learn(slot uint64, raw []byte) error {
 	for i := range v.Items {
 		g.deliver(v.Items[i].ID, result{at, outcomes[i], nil})
 	}
-	for _, p := range g.peers {
-		nudge(g.tell[p])
-	}
 	return nil
 }
 

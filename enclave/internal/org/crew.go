@@ -5,11 +5,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
 	"slices"
 	"time"
 
-	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
@@ -78,23 +76,6 @@ func (s *Service) answerMembers() {
 	handleMember(s, methodContribute, s.onContribute)
 	handleMember(s, methodHeld, s.onHeld)
 	handleMember(s, methodExecute, s.onExecute)
-}
-
-func handleMember[Q, A any](s *Service, method string, f func(ctx context.Context, from mpc.NodeID, q *Q) (*A, error)) {
-	s.Group.Caller.Handle(method, func(ctx context.Context, from mpc.NodeID, body []byte) ([]byte, error) {
-		if from == s.Group.self || !slices.Contains(s.Group.members, from) {
-			return nil, wire.Errorf(wire.PermissionDenied, "", "node %s is no member of this key group", from)
-		}
-		q := new(Q)
-		if codec.Decode(body, q) != nil {
-			return nil, wire.Errorf(wire.InvalidArgument, "", "%s: the call is not well formed", method)
-		}
-		a, err := f(ctx, from, q)
-		if err != nil {
-			return nil, err
-		}
-		return codec.Encode(a), nil
-	})
 }
 
 // prepare catches up with the member that asks, and looks for the task in this
@@ -178,7 +159,7 @@ func (s *Service) onContribute(ctx context.Context, from mpc.NodeID, c *contribu
 	if err := s.checkCrew(p, from, c); err != nil {
 		return nil, err
 	}
-	s.running.Go(func() {
+	s.spawn(func() {
 		secret, err := s.contribute(s.ctx, p, from, c)
 		secret.erase()
 		if err != nil {
@@ -204,45 +185,4 @@ func (s *Service) checkCrew(p *part, from mpc.NodeID, c *contribution) error {
 		return wire.Errorf(wire.InvalidArgument, "", "crew: must be %d members in order, with who asks and who is asked, in a room of that size", want)
 	}
 	return nil
-}
-
-// muster finds members that would do a task with this one: need of them, beside those
-// that are not wanted. Without enough it says why.
-func (s *Service) muster(ctx context.Context, t task, need int, without map[mpc.NodeID]bool) ([]mpc.NodeID, error) {
-	type answer struct {
-		node mpc.NodeID
-		err  error
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answers, asked := make(chan answer, len(s.Group.members)), 0
-	for _, n := range s.Group.members {
-		if n == s.Group.self || without[n] {
-			continue
-		}
-		asked++
-		go func() {
-			_, err := callMember[empty](ctx, s, n, methodReady, t)
-			answers <- answer{n, err}
-		}()
-	}
-	var crew []mpc.NodeID
-	var why error
-	for range asked {
-		if len(crew) == need {
-			break
-		}
-		if a := <-answers; a.err == nil {
-			crew = append(crew, a.node)
-		} else if e, ok := errors.AsType[*wire.Error](a.err); why == nil || ok && e.Code != wire.Unavailable {
-			why = a.err
-		}
-	}
-	if len(crew) < need {
-		if e, ok := errors.AsType[*wire.Error](why); ok && e.Code != wire.Unavailable {
-			return nil, e
-		}
-		return nil, wire.Errorf(wire.Unavailable, "", "%d other members of the key group are ready and %d are needed; repeat the same request", len(crew), need)
-	}
-	return crew, nil
 }

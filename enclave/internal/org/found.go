@@ -46,9 +46,6 @@ type founding struct {
 
 const maxRootUsers = 100
 
-var errClosed = wire.Errorf(wire.PermissionDenied, "REQUEST_NOT_AUTHORIZED",
-	"this appliance's manifest does not open organizations: founding one needs an operator's signature")
-
 // found makes an organization, or finds the one that the same body made.
 func (s *Service) found(ctx context.Context, req *wire.Request) ([]byte, error) {
 	var in foundRequest

@@ -21,7 +21,6 @@ import (
 type dealer struct {
 	mu     sync.Mutex
 	rooms  map[mpc.RoomID]*meeting
-	last   byte
 	fail   func(r *rig, op string) *mpc.Failure // of one party
 	before func(r *rig, op string)              // of a contribution
 	forgot map[[32]byte]int
@@ -53,7 +52,7 @@ func (w *world) equip(r *rig, g *KeyGroup) {
 
 // meet waits for the whole room, and lets the first of it deal.
 func (r *fakeRunner) meet(ctx context.Context, op string, at mpc.Where, t mpc.Terms, seat any, deal func(seats []any) (any, error)) (any, error) {
-	d := &r.world.dealer
+	d := &r.dealer
 	d.mu.Lock()
 	m := d.rooms[at.Room]
 	terms := codec.Encode(struct {

@@ -27,6 +27,8 @@ func decodeBody(body []byte, v any) error {
 
 var (
 	errOrganizationID = wire.Errorf(wire.InvalidArgument, "INVALID_ORGANIZATION_ID", "malformed organization ID provided: organizationId must be a lower-case UUID")
+	errClosed         = wire.Errorf(wire.PermissionDenied, "REQUEST_NOT_AUTHORIZED",
+		"this appliance's manifest does not open organizations: founding one needs an operator's signature")
 	errStampSignature = wire.Errorf(wire.Unauthenticated, "SIGNATURE_INVALID", "could not verify api key signature")
 )
 

@@ -67,14 +67,15 @@ type Service struct {
 	clockMs int64 // of the entry of the key group that is being applied
 
 	// Of a key group; order is nil without one.
-	order   *group.Group
-	allowed map[flight]*activity // to be carried out
-	errands map[flight]*errand   // tries to carry them out, of this member
-	held    map[[32]byte]heldShare
-	warm    map[id]map[[32]byte]bool // keys for which half-done signatures may exist
-	ctx     context.Context
-	stop    context.CancelFunc
-	running sync.WaitGroup
+	order    *group.Group
+	allowed  map[flight]*activity // to be carried out
+	errands  map[flight]*errand   // tries to carry them out, of this member
+	held     map[[32]byte]heldShare
+	warm     map[id]map[[32]byte]bool // keys for which half-done signatures may exist
+	ctx      context.Context
+	stop     context.CancelFunc
+	running  sync.WaitGroup
+	spawning sync.Mutex
 }
 
 // A flight is an activity of one organization under way.
@@ -103,17 +104,30 @@ func (s *Service) Serve(j *journal.Journal) {
 	if s.order != nil {
 		s.answerMembers()
 		s.order.Serve(j, s.Group.Caller)
-		s.running.Go(s.sweep)
+		s.spawn(s.sweep)
 	}
 }
 
 // Close ends what goes on in the background. The journal is closed after it.
 func (s *Service) Close() {
 	if s.order != nil {
+		s.spawning.Lock()
 		s.stop()
+		s.spawning.Unlock()
 		s.order.Close()
 		s.running.Wait()
 	}
+}
+
+// spawn does something in the background, unless the service is closed.
+func (s *Service) spawn(f func()) bool {
+	s.spawning.Lock()
+	defer s.spawning.Unlock()
+	if s.ctx.Err() != nil {
+		return false
+	}
+	s.running.Go(f)
+	return true
 }
 
 const (
