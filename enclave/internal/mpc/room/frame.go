@@ -12,7 +12,7 @@ const (
 	frameKnock     = 1 // a knock: who I am, and which pairs I have with you
 	frameHandshake = 2 // a message of package channel
 	frameHello     = 3 // pair id || sealed hello
-	frameSession   = 4 // sealed packet of a session
+	frameSession   = 4 // pair id || sealed packet of a session
 	frameCall      = 5 // pair id || sealed call or answer, see caller.go
 )
 

@@ -191,3 +191,42 @@ func TestCallerWhoGoesAwayEndsTheOperation(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A knock that was held back names the pairs that were, and makes a party say hello
+// again under another than the one by which it was heard.
+func TestOldKnockEndsNoOperation(t *testing.T) {
+	w := newWorld(t, 2)
+	shares := w.keygen(2, 0, 1)
+	pairs := []Pairs{w.rooms[0].Pairs, w.rooms[1].Pairs}
+	one, err := pairs[0].Initiate(t.Context(), w.nodes[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	two, err := pairs[1].Handle(t.Context(), one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pairs[0].Handle(t.Context(), two); err != nil {
+		t.Fatal(err)
+	}
+	ids := pairs[0].IDs(w.nodes[1])
+	if len(ids) < 2 {
+		t.Fatal("there is one pair only")
+	}
+	stale := encodeKnock(shares[1].Self.String(), ids[len(ids)-1:], false)
+	first := relayName(shares[0].Self.String())
+	w.net.Edit(func(n *mpctest.Relay) {
+		n.Touch = func(_, to string, body []byte) [][]byte {
+			if to != first || body[0] != frameHello {
+				return [][]byte{body}
+			}
+			return [][]byte{stale, body}
+		}
+	})
+	for range 4 {
+		_, errs := w.sign(shares, "x", []int{0, 1}, nil)
+		if err := errors.Join(errs...); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -33,10 +33,13 @@ type talk struct {
 type peer struct {
 	seat   *seat
 	sealer Sealer
-	opener Opener
-	stream *stream
-	key    ed25519.PublicKey
-	done   bool // it has said that it is finished: its silence is no failure
+	by     [pairID]byte // the pair of the sealer
+	// openers are by pair: the other side goes on under the one by which it said
+	// hello last, and an old knock may have made it say so again.
+	openers map[[pairID]byte]Opener
+	stream  *stream
+	key     ed25519.PublicKey
+	done    bool // it has said that it is finished: its silence is no failure
 }
 
 type delivery struct {
@@ -63,10 +66,10 @@ func (t *table) talk(ctx context.Context) (*talk, error) {
 	s.peers = make([]*peer, len(s.parties))
 	now := time.Now()
 	for _, seat := range here {
-		p := &peer{seat: seat, stream: newStream(t.rooms.Times, now), key: seat.hello.Key}
+		p := &peer{seat: seat, by: seat.outBy, openers: map[[pairID]byte]Opener{}, stream: newStream(t.rooms.Times, now), key: seat.hello.Key}
 		var err error
-		// Each direction runs under the pair by which its sender said hello, so
-		// both sides name the same one while two exist.
+		// Each direction runs under the pair by which its sender said hello, which
+		// every frame names: two may exist.
 		own := t.rooms.Pairs.Common(seat.party.Node, [][8]byte{seat.outBy})
 		if own == nil {
 			return nil, mpc.Failf(mpc.CauseTimeout, nil, "a channel ended while the room was filling")
@@ -74,7 +77,7 @@ func (t *table) talk(ctx context.Context) (*talk, error) {
 		if p.sealer, err = own.Sealer(s.id[:], t.plan.self.String(), seat.party.String()); err != nil {
 			return nil, err
 		}
-		if p.opener, err = seat.pair.Opener(s.id[:], seat.party.String(), t.plan.self.String()); err != nil {
+		if _, err = s.opener(p, seat.pair); err != nil { // now: the pair may end before its first frame comes
 			return nil, err
 		}
 		s.peers[slices.Index(s.parties, seat.party)] = p
@@ -119,10 +122,43 @@ func (s *talk) dispatch(ctx context.Context, m wire.RelayMessage) {
 	}
 }
 
+// opener is what opens a peer's frames under a pair. It is made once.
+func (s *talk) opener(p *peer, by Pair) (Opener, error) {
+	if o := p.openers[by.ID()]; o != nil {
+		return o, nil
+	}
+	o, err := by.Opener(s.id[:], p.seat.party.String(), s.plan.self.String())
+	if err == nil {
+		p.openers[by.ID()] = o
+	}
+	return o, err
+}
+
+// unseal opens a frame under the pair that it names, one of those with this peer.
+func (s *talk) unseal(p *peer, body []byte) ([]byte, bool) {
+	if len(body) < pairID {
+		return nil, false
+	}
+	id := [pairID]byte(body)
+	o := p.openers[id]
+	if o == nil {
+		by := s.rooms.Pairs.Common(p.seat.party.Node, [][pairID]byte{id})
+		if by == nil {
+			return nil, false
+		}
+		var err error
+		if o, err = s.opener(p, by); err != nil {
+			return nil, false
+		}
+	}
+	plain, err := o.Open([]byte{frameSession}, body[pairID:])
+	return plain, err == nil
+}
+
 // open takes a sealed packet. One that does not open was not made by the party.
-func (s *talk) open(from int, p *peer, sealed []byte) {
-	plain, err := p.opener.Open([]byte{frameSession}, sealed)
-	if err != nil {
+func (s *talk) open(from int, p *peer, body []byte) {
+	plain, ok := s.unseal(p, body)
+	if !ok {
 		return
 	}
 	var k packet
@@ -163,7 +199,7 @@ func (s *talk) flush() {
 		due := p.stream.due(now)
 		s.mu.Unlock()
 		for _, b := range due {
-			s.port.send(p.seat.name, append([]byte{frameSession}, p.sealer.Seal([]byte{frameSession}, b)...))
+			s.port.send(p.seat.name, slices.Concat([]byte{frameSession}, p.by[:], p.sealer.Seal([]byte{frameSession}, b)))
 			clear(b)
 		}
 	}
