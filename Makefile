@@ -82,7 +82,7 @@ abuse: build ## run the table of hostile inputs against a running appliance
 kill: build ## kill -9 host and enclave under load, ROUNDS times, and count what is there
 	@go run ./tests/kill -rounds $(or $(ROUNDS),20) bin
 
-mpc-faults: ## play a malicious party in every round of MPC, and count how the cases end
+mpc-faults: ## play a malicious party and relay in every round of MPC, and count how the cases end
 	@go run ./tests/mpcfaults $(if $(SHORT),-short) -seed $(or $(SEED),1)
 
 bench: build ## print what signing and exporting cost beside the bare cryptography

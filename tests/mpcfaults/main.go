@@ -1,4 +1,4 @@
-// Command mpcfaults plays a malicious party against the MPC engine and prints a
+// Command mpcfaults plays a malicious party and a malicious relay, and prints a
 // table of what became of each case. It ends with 1 if any case did not end as
 // it must.
 package main

@@ -1,6 +1,7 @@
 // Package faults plays a malicious party against the MPC engine: for every
 // operation, round and type of message, it sends what no honest party sends and
-// looks at what becomes of the others. No case may crash, give a wrong result,
+// looks at what becomes of the others. It plays a malicious relay between attested
+// nodes as well. No case may crash, give a wrong result,
 // or blame an honest party; whoever sent what is not well formed must be named.
 package faults
 
@@ -28,9 +29,12 @@ type Options struct {
 	Short bool
 	// Seed chooses among them, and where bytes are changed.
 	Seed uint64
-	// Only, if not empty, leaves out operations whose name does not begin so.
+	// Only, if not empty, leaves out operations whose name does not begin so; "relay"
+	// leaves out all but the faults of a relay.
 	Only string
 }
+
+const relayed = "relay"
 
 // A counter of cases, and of those that ended as they must.
 type run struct {
@@ -60,6 +64,11 @@ type operation struct {
 // were, and how many ended as they must.
 func Run(out io.Writer, o Options) (cases, expected int, err error) {
 	r := &run{options: o, out: out, rand: rand.New(rand.NewPCG(o.Seed, 1)), engine: engine.New()}
+	if o.Only == "" || o.Only == relayed {
+		if err := r.playRooms(); err != nil || o.Only != "" {
+			return r.cases, r.expected, err
+		}
+	}
 	operations, err := r.operations()
 	if err != nil {
 		return 0, 0, err
