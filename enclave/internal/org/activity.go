@@ -6,7 +6,6 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/group"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
-	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -119,7 +118,6 @@ type activity struct {
 	updated     int64
 	entries     []entryRef
 	content     *content
-	node        mpc.NodeID // of a key group: where the request came that decided it
 }
 
 // recall reads an activity's content back from the journal.

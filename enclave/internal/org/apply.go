@@ -25,7 +25,7 @@ func (s *Service) applyEvent(ev *event, known *parsed, timeMs int64, ref entryRe
 	a.entries = append(a.entries, ref)
 	if a.status == statusAllowed {
 		a.kind.begin(o, a.content.asked.intent)
-		s.allowed[flight{o.id, a.fingerprint}] = a
+		s.allowed[flight{o.id, a.fingerprint}] = &allowed{activity: a}
 		return nil
 	}
 	if a.status != statusPending {

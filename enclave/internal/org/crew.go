@@ -150,8 +150,27 @@ func (p *part) terms(recipient mpc.NodeID) mpc.Terms {
 	return mpc.Terms{Operation: "activity/" + p.Operation, Details: d}
 }
 
-// onContribute takes part in a task, in the background: how it ends shows in the room.
-func (s *Service) onContribute(ctx context.Context, from mpc.NodeID, c *contribution) (*empty, error) {
+// A taking is this member's part in a room that another one leads.
+type taking struct {
+	ended  time.Time // zero: under way
+	failed string
+}
+
+// A partAnswer tells who leads a room how this member's part in it goes.
+type partAnswer struct {
+	Working bool   `cbor:"1,keyasint"`
+	Failed  string `cbor:"2,keyasint,omitempty"`
+}
+
+// roomKept is how long it is told how a part has ended.
+const roomKept = 10 * time.Minute
+
+// onContribute takes part in a task, in the background, once for each room. Asked
+// again it tells how that goes.
+func (s *Service) onContribute(ctx context.Context, from mpc.NodeID, c *contribution) (*partAnswer, error) {
+	if a := s.partIn(c.Room); a != nil {
+		return a, nil
+	}
 	p, err := s.prepare(ctx, from, &c.Task)
 	if err != nil {
 		return nil, err
@@ -159,14 +178,40 @@ func (s *Service) onContribute(ctx context.Context, from mpc.NodeID, c *contribu
 	if err := s.checkCrew(p, from, c); err != nil {
 		return nil, err
 	}
+	s.mu.Lock()
+	if s.rooms[c.Room] != nil {
+		s.mu.Unlock()
+		return s.partIn(c.Room), nil
+	}
+	here := &taking{}
+	s.rooms[c.Room] = here
+	s.mu.Unlock()
 	s.spawn(func() {
-		secret, err := s.contribute(s.ctx, p, from, c)
-		secret.erase()
-		if err != nil {
+		out, err := s.contribute(s.ctx, p, from, c)
+		out.erase()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if here.ended = time.Now(); err != nil {
+			here.failed = soften(err).Error()
 			s.Log.Warn("contributing to an activity", "activity", p.Fingerprint.String(), "error", err.Error())
 		}
 	})
-	return &empty{}, nil
+	return &partAnswer{Working: true}, nil
+}
+
+// partIn tells how this member's part in a room goes; nil: it has none.
+func (s *Service) partIn(room mpc.RoomID) *partAnswer {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r, t := range s.rooms {
+		if !t.ended.IsZero() && time.Since(t.ended) > roomKept {
+			delete(s.rooms, r)
+		}
+	}
+	if t := s.rooms[room]; t != nil {
+		return &partAnswer{Working: t.ended.IsZero(), Failed: t.failed}
+	}
+	return nil
 }
 
 // checkCrew wants as many members in a room as the task takes, this one and the one

@@ -41,7 +41,7 @@ func (s *Service) applyFinish(p group.Place, by mpc.NodeID, in *finish, number u
 			end.Status = statusCompleted
 		}
 	}
-	return &ledger{Ended: end}, a, s.applyEnded(in, end, p.TimeMs, entryRef{item: number})
+	return &ledger{Ended: end}, a.activity, s.applyEnded(in, end, p.TimeMs, entryRef{item: number})
 }
 
 func (s *Service) applyEnded(in *finish, end *ended, timeMs int64, ref entryRef) error {
@@ -54,7 +54,7 @@ func (s *Service) applyEnded(in *finish, end *ended, timeMs int64, ref entryRef)
 	a.content.end(in, end)
 	a.status, a.updated = end.Status, timeMs
 	a.entries = append(a.entries, ref)
-	s.recent.add(a)
+	s.recent.add(a.activity)
 	if e := s.errands[f]; e != nil {
 		e.cancel() // of whoever waits for another
 	}

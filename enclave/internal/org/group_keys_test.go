@@ -336,7 +336,6 @@ func TestContributorWhoseCopyDiffersRefuses(t *testing.T) {
 	}
 }
 
-// What is revoked counts from its order on, also for a signature that is under way.
 func TestHalfDoneSignaturesAreDroppedWithAChange(t *testing.T) {
 	h := newHouse(t, 3, 2)
 	key := h.create(h.rigs[0], "CURVE_SECP256K1")
@@ -435,6 +434,48 @@ func TestMembersRefuseCrewsThatAreNone(t *testing.T) {
 		}
 		if _, err := (port{h.world, b}).Call(t.Context(), a, method, []byte("x")); err == nil || !strings.Contains(err.Error(), "not well formed") {
 			t.Errorf("%s of nonsense: %v", method, err)
+		}
+	}
+}
+
+// Whatever the network loses and whoever restarts, an activity has one result, the
+// same at all members.
+func TestKeysOverABadNetworkAndRestarts(t *testing.T) {
+	h := newHouse(t, 3, 2)
+	h.mu.Lock()
+	h.loss = 0.05
+	h.mu.Unlock()
+	until := func(r *rig, path, body string) answer {
+		for deadline := time.Now().Add(20 * time.Second); ; {
+			a := r.submitAs(h.root, path, body)
+			if a.at("activity.status") == "ACTIVITY_STATUS_COMPLETED" {
+				return a
+			}
+			if time.Now().After(deadline) || a.status != 503 && a.status != 200 {
+				t.Fatalf("%s: %d %s", path, a.status, a.body)
+			}
+		}
+	}
+	made := until(h.rigs[0], "create_private_keys", h.createBody("key", "CURVE_SECP256K1"))
+	key := made.at("activity.result.createPrivateKeysResultV2.privateKeys.0.privateKeyId")
+	results := map[string]string{}
+	for i := range 12 {
+		if i%4 == 3 {
+			h.rigs[i/4].restart()
+		}
+		body := h.signBody(key, fmt.Append(nil, "message ", i), "HASH_FUNCTION_SHA256")
+		a := until(h.rigs[i%3], "sign_raw_payload", body)
+		results[body] = a.at("activity.result.signRawPayloadResult.s")
+	}
+	h.mu.Lock()
+	h.loss = 0
+	h.mu.Unlock()
+	h.agree()
+	for body, want := range results {
+		for i, r := range h.rigs {
+			if a := r.submitAs(h.root, "sign_raw_payload", body); a.at("activity.result.signRawPayloadResult.s") != want {
+				t.Errorf("member %d shows another result: %d %s", i, a.status, a.body)
+			}
 		}
 	}
 }

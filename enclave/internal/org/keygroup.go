@@ -50,8 +50,9 @@ func (s *Service) join() {
 		panic("internal error: key group: " + err.Error()) // the manifest says who they are
 	}
 	s.Group.members = s.order.Members // sorted
-	s.allowed, s.errands = map[flight]*activity{}, map[flight]*errand{}
+	s.allowed, s.errands = map[flight]*allowed{}, map[flight]*errand{}
 	s.held, s.warm = map[[32]byte]heldShare{}, map[id]map[[32]byte]bool{}
+	s.rooms = map[mpc.RoomID]*taking{}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 }
 

@@ -135,17 +135,23 @@ func (s *Service) applySubmit(p group.Place, item *group.Item, in *stamped, numb
 		s.cool(sub.org)
 	}
 	a := sub.org.recorded(sub.made, sub.user.id)
-	a.decidedAt(ev, item.Node)
+	s.decidedAt(a, ev, item.Node)
 	short := *ev
 	short.Body, short.Stamp = []byte{}, []byte{}
 	return &ledger{Event: &short}, a, nil
 }
 
 // decidedAt remembers at which member the request came that allowed an activity.
-func (a *activity) decidedAt(ev *event, node mpc.NodeID) {
+func (s *Service) decidedAt(a *activity, ev *event, node mpc.NodeID) {
 	if ev.Status == statusAllowed {
-		a.node = node
+		s.allowed[flight{ev.Organization, a.fingerprint}].node = node
 	}
+}
+
+// An allowed is an activity that is to be carried out.
+type allowed struct {
+	*activity
+	node mpc.NodeID // where the request came that decided it
 }
 
 // orderedEvent is what a submission leads to in a key group: what only changes the

@@ -23,7 +23,7 @@ func (s *Service) replaySlot(p group.Place, items []group.Item, records [][]byte
 			err = s.applyEvent(entry.Event, nil, p.TimeMs, entryRef{ref.Index, ref.Leaf, uint16(i)})
 			if err == nil {
 				o := s.orgs[entry.Event.Organization]
-				o.recorded(fingerprintOf(entry.Event.Body), entry.Event.User).decidedAt(entry.Event, items[i].Node)
+				s.decidedAt(o.recorded(fingerprintOf(entry.Event.Body), entry.Event.User), entry.Event, items[i].Node)
 			}
 		case entry.Ended != nil:
 			err = s.applyEnded(in.Finish, entry.Ended, p.TimeMs, entryRef{ref.Index, ref.Leaf, uint16(i)})

@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/boot"
 	"github.com/sallyport/sallyport/enclave/internal/group"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -68,8 +69,9 @@ type Service struct {
 
 	// Of a key group; order is nil without one.
 	order    *group.Group
-	allowed  map[flight]*activity // to be carried out
-	errands  map[flight]*errand   // tries to carry them out, of this member
+	allowed  map[flight]*allowed    // to be carried out
+	errands  map[flight]*errand     // tries to carry them out, of this member
+	rooms    map[mpc.RoomID]*taking // that others have led here
 	held     map[[32]byte]heldShare
 	warm     map[id]map[[32]byte]bool // keys for which half-done signatures may exist
 	ctx      context.Context
