@@ -53,20 +53,26 @@ func (g *Group) commit(at Place, before [32]byte, raw []byte, records [][]byte) 
 	digest := next(before, at.Slot, raw, records)
 	body := codec.Encode(appliedEntry{at.Slot, at.TimeMs, raw, records, digest})
 	for {
-		t, err := g.journal.Propose(EntryApplied, func(uint64, int64) ([]byte, error) { return body, nil })
-		if errors.Is(err, journal.ErrBusy) {
-			time.Sleep(busyPause)
-			continue
+		ref, err := g.step(at, body, past{digest: digest, value: sha256.Sum256(raw)})
+		if !errors.Is(err, journal.ErrBusy) {
+			return ref, err
 		}
-		if err != nil {
-			return Ref{}, err
-		}
-		ref := Ref{t.Index, t.Leaf}
-		g.mu.Lock()
-		defer g.mu.Unlock()
-		g.push(past{ref: ref, digest: digest, value: sha256.Sum256(raw)}, at.TimeMs)
-		return ref, nil
+		time.Sleep(busyPause)
 	}
+}
+
+// step journals a slot and takes the step to the next one under one lock, so that
+// what is accepted in a slot is journaled before its end.
+func (g *Group) step(at Place, body []byte, p past) (Ref, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t, err := g.journal.Propose(EntryApplied, func(uint64, int64) ([]byte, error) { return body, nil })
+	if err != nil {
+		return Ref{}, err
+	}
+	p.ref = Ref{t.Index, t.Leaf}
+	g.push(p, at.TimeMs)
+	return p.ref, nil
 }
 
 // fail ends this member's part for good.
