@@ -116,7 +116,9 @@ func (s *Service) run(ctx context.Context, f flight, node mpc.NodeID) error {
 // leaveTo waits as long as another member is at work on an activity.
 func (s *Service) leaveTo(ctx context.Context, f flight, node mpc.NodeID) bool {
 	for {
-		a, err := callMember[executeAnswer](ctx, s, node, methodExecute, executeCall{f.org, f.fingerprint})
+		q := executeCall{Organization: f.org, Fingerprint: f.fingerprint}
+		q.Slots, q.Digest = s.order.State()
+		a, err := callMember[executeAnswer](ctx, s, node, methodExecute, q)
 		if err != nil || !a.Working {
 			_ = s.order.Refresh(ctx) // it may be finished, and not yet known here
 			return ctx.Err() != nil || s.finished(f)
@@ -143,13 +145,18 @@ type (
 	executeCall struct {
 		Organization id          `cbor:"1,keyasint"`
 		Fingerprint  fingerprint `cbor:"2,keyasint"`
+		Slots        uint64      `cbor:"3,keyasint"` // that the asker has applied
+		Digest       [32]byte    `cbor:"4,keyasint"`
 	}
 	executeAnswer struct {
 		Working bool `cbor:"1,keyasint"`
 	}
 )
 
-func (s *Service) onExecute(_ context.Context, _ mpc.NodeID, q *executeCall) (*executeAnswer, error) {
+func (s *Service) onExecute(ctx context.Context, from mpc.NodeID, q *executeCall) (*executeAnswer, error) {
+	if err := s.order.At(ctx, from, q.Slots, q.Digest); err != nil {
+		return nil, err
+	}
 	f := flight{q.Organization, q.Fingerprint}
 	s.mu.RLock()
 	a := s.allowed[f]
