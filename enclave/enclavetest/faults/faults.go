@@ -129,10 +129,10 @@ func (r *run) operations() ([]operation, error) {
 		{"Ed25519 sign", sign(mpc.OpSign, ed), digest[:], signed, 300 * time.Millisecond, false, 0},
 		{"Ed25519 keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Ed25519, 2, 2) }, nil, shared, 500 * time.Millisecond, false, 0},
 		{"Ed25519 reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ed[:2], 2, 2, true) }, nil, shared, 500 * time.Millisecond, false, 0},
-		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 3 * time.Second, true, 12},
-		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 3 * time.Second, true, 4},
-		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 10 * time.Second, true, 2},
-		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 10 * time.Second, true, 2},
+		{"ECDSA sign", sign(mpc.OpSign, ec), digest[:], signed, 3 * time.Second, true, 6},
+		{"ECDSA presign", sign(mpc.OpPresign, ec), digest[:], signed, 3 * time.Second, true, 2},
+		{"ECDSA keygen", func() []*mpc.Setup { return mpctest.KeygenSetups(keys.Secp256k1, 2, 2) }, nil, shared, 10 * time.Second, true, 1},
+		{"ECDSA reshare", func() []*mpc.Setup { return mpctest.ReshareSetups(ec[:2], 2, 2, true) }, nil, shared, 10 * time.Second, true, 1},
 	}, nil
 }
 
@@ -176,21 +176,24 @@ func (r *run) play(op *operation) error {
 	r.playContents(op, samples)
 	chosen := slices.Clone(samples)
 	if r.options.Short && op.slow {
-		keep := 5
+		keep := 3
 		if op.patience > 5*time.Second {
-			keep = 2
+			keep = 1
 		}
 		r.rand.Shuffle(len(chosen), func(i, j int) { chosen[i], chosen[j] = chosen[j], chosen[i] })
 		chosen = chosen[:min(len(chosen), keep)]
 	}
 	for _, s := range chosen {
 		list := faults()
-		if op.slow {
+		if op.slow || r.options.Short {
 			list = r.some(list, op)
 		}
 		for _, f := range list {
 			r.playOne(op, s, samples, f)
 		}
+	}
+	if r.options.Short && op.patience > 5*time.Second {
+		return nil // others come after it
 	}
 	_, err = r.honest(op)
 	if err != nil {
@@ -221,10 +224,12 @@ func (r *run) playContents(op *operation, samples []sample) {
 	}
 }
 
-// some chooses a few faults for a slow operation.
+// some chooses a few faults: of all in a short run, and for a slow operation.
 func (r *run) some(list []fault, op *operation) []fault {
 	n := 5
 	switch {
+	case !op.slow:
+		n = 12
 	case r.options.Short:
 		n = 1
 	case op.patience > 5*time.Second:
