@@ -3,6 +3,7 @@ package attestation
 import (
 	"bytes"
 	"errors"
+	"slices"
 )
 
 // Relaxations say, one sentence each, which promises of an appliance with
@@ -40,5 +41,28 @@ func (m *Manifest) Succeeds(prev *Manifest) error {
 	return errors.Join(
 		same("appliance", m.Appliance, prev.Appliance), same("quorumPublicKey", m.QuorumPublicKey, prev.QuorumPublicKey),
 		same("checkpointPublicKey", m.CheckpointPublicKey, prev.CheckpointPublicKey), same("genesis", m.Genesis, prev.Genesis),
+		m.keepsGroup(prev),
 	)
+}
+
+// keepsGroup reports why a key group would not go on: its members have agreed on
+// everything under one threshold, and others would start from nothing.
+func (m *Manifest) keepsGroup(prev *Manifest) error {
+	switch {
+	case prev.KeyGroup == nil:
+		return nil
+	case m.KeyGroup == nil || *m.KeyGroup != *prev.KeyGroup:
+		return refuse(ReasonManifest, "manifest: keyGroup: differs from that of the manifest before")
+	}
+	keys := func(m *Manifest) (out []string) {
+		for _, p := range m.Peers {
+			out = append(out, string(p.QuorumPublicKey))
+		}
+		slices.Sort(out)
+		return out
+	}
+	if !slices.Equal(keys(m), keys(prev)) {
+		return refuse(ReasonManifest, "manifest: peers: the members of a key group stay the same")
+	}
+	return nil
 }

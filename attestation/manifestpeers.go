@@ -41,7 +41,8 @@ func (p *Peer) Trust() (Trust, error) {
 }
 
 // KeyGroup says that the organizations of this appliance are those of all its
-// peers too, and that their keys are MPC keys of which so many nodes sign.
+// peers too, and that their keys are MPC keys of which so many nodes sign. Once
+// there is one, its members and its threshold stay.
 type KeyGroup struct {
 	Threshold int64 `json:"threshold" strict:"required"` // 2 to the number of members
 }

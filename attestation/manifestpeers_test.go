@@ -124,3 +124,47 @@ func TestOnlyALocalSuccessorIsAccepted(t *testing.T) {
 		}
 	}
 }
+
+// What the members of a key group have agreed on has no meaning for others.
+func TestKeyGroupStays(t *testing.T) {
+	local := func() *attestation.Manifest {
+		m := &attestation.Manifest{
+			Name: "a", Version: 2, Assurance: "local", Measurements: []attestation.Measurements{attestation.LocalMeasurements()},
+			Flags: attestation.Flags{Unsigned: true}, Appliance: bytes.Repeat([]byte{1}, 16), Genesis: bytes.Repeat([]byte{2}, 32),
+			KeyGroup: &attestation.KeyGroup{Threshold: 2},
+		}
+		m.Peers = append(m.Peers, attestation.Peer{Name: "b", QuorumPublicKey: point(t)}, attestation.Peer{Name: "c", QuorumPublicKey: point(t)})
+		return m
+	}
+	prev := local()
+	for name, test := range map[string]struct {
+		change func(*attestation.Manifest)
+		want   string
+	}{
+		"the same":          {func(*attestation.Manifest) {}, ""},
+		"another order":     {func(m *attestation.Manifest) { m.Peers[0], m.Peers[1] = m.Peers[1], m.Peers[0] }, ""},
+		"another threshold": {func(m *attestation.Manifest) { m.KeyGroup = &attestation.KeyGroup{Threshold: 3} }, "keyGroup"},
+		"none":              {func(m *attestation.Manifest) { m.KeyGroup = nil }, "keyGroup"},
+		"a member less":     {func(m *attestation.Manifest) { m.Peers = m.Peers[:1] }, "members"},
+		"another member":    {func(m *attestation.Manifest) { m.Peers[1].QuorumPublicKey = point(t) }, "members"},
+	} {
+		m := local()
+		m.Version, m.Peers = 3, append([]attestation.Peer(nil), prev.Peers...)
+		test.change(m)
+		err := m.Succeeds(prev)
+		if (test.want == "" && err != nil) || (test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want))) {
+			t.Errorf("%s: got %v, want %q", name, err, test.want)
+		}
+	}
+	prev.KeyGroup = nil
+	if err := next(prev).Succeeds(prev); err != nil {
+		t.Errorf("a first key group: %v", err)
+	}
+}
+
+func next(prev *attestation.Manifest) *attestation.Manifest {
+	m := *prev
+	m.Version++
+	m.KeyGroup = &attestation.KeyGroup{Threshold: 3}
+	return &m
+}

@@ -36,6 +36,8 @@ type Options struct {
 	// pool of parameters.
 	Engine    mpc.Engine
 	PreParams mpc.PreParams
+	// KeyGroup makes one of the nodes of [NewNodes], of which so many sign.
+	KeyGroup int
 }
 
 // An Enclave is one appliance over any number of boots. Between boots its

@@ -38,6 +38,9 @@ func NewNodes(t testing.TB, n int, network wire.Network, bearerMay []string, opt
 		next := *m
 		next.Version++
 		next.NodeAPI = &attestation.NodeAPI{AdminTokenSHA256: token[:], BearerMay: bearerMay, Backup: true}
+		if options.KeyGroup > 0 {
+			next.KeyGroup = &attestation.KeyGroup{Threshold: int64(options.KeyGroup)}
+		}
 		for j, other := range manifests {
 			if j != i {
 				next.Peers = append(next.Peers, attestation.Peer{

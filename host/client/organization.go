@@ -8,14 +8,18 @@ import (
 )
 
 // NewFoundingBody makes the founding body of an organization on the appliance
-// of this client. Keep its bytes: the organization's id is their hash, and
+// of this client; members are the quorum keys of the other members of its key
+// group, if it is in one. Keep its bytes: the organization's id is their hash, and
 // they prove who its first root users were.
-func (c *Client) NewFoundingBody(name string, users []RootUser, quorum int) ([]byte, error) {
+func (c *Client) NewFoundingBody(name string, users []RootUser, quorum int, members ...[]byte) ([]byte, error) {
 	salt := make([]byte, 32)
 	_, _ = rand.Read(salt) // never fails since Go 1.24
 	f := &FoundingBody{
 		Type: FoundingType, OrganizationName: name, RootUsers: users, RootQuorumThreshold: quorum,
 		QuorumPublicKeys: []string{hex.EncodeToString(c.quorum)}, Salt: hex.EncodeToString(salt),
+	}
+	for _, m := range members {
+		f.QuorumPublicKeys = append(f.QuorumPublicKeys, hex.EncodeToString(m))
 	}
 	return f.Encode()
 }

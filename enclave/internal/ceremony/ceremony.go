@@ -197,6 +197,9 @@ func (a *Appliance) Run(ctx context.Context, manifest []byte) {
 
 // close ends what writes to the journal, and then the journal.
 func (a *Appliance) close() {
+	if a.service != nil {
+		a.service.Close()
+	}
 	if a.node != nil {
 		a.node.Close()
 	}
@@ -265,9 +268,6 @@ func (a *Appliance) accept(raw []byte) (*attestation.Manifest, error) {
 	}
 	if a.platform.Assurance == platform.Nitro && m.Flags.Unsigned {
 		return nil, errors.New("manifest: an unsigned manifest is not accepted on Nitro")
-	}
-	if err := served(m); err != nil {
-		return nil, err
 	}
 	var measured attestation.Measurements
 	for index, pcr := range []*[attestation.PCRSize]byte{&measured.PCR0, &measured.PCR1, &measured.PCR2} {

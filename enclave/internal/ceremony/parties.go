@@ -1,7 +1,6 @@
 package ceremony
 
 import (
-	"errors"
 	"log/slog"
 
 	"github.com/sallyport/sallyport/attestation"
@@ -25,10 +24,10 @@ type parties struct {
 	closers  []func()
 }
 
-// meet makes them, for a manifest that opens the node API. A platform without
-// a network has none.
+// meet makes them, for a manifest that opens the node API or names a key group. A
+// platform without a network has none.
 func meet(p *platform.Platform, m *attestation.Manifest, i *identity, log *slog.Logger) (*parties, error) {
-	if p.Network == nil || m.NodeAPI == nil {
+	if p.Network == nil || m.NodeAPI == nil && m.KeyGroup == nil {
 		return nil, nil
 	}
 	t := &parties{}
@@ -101,12 +100,4 @@ func (p pair) Sealer(context []byte, sender, receiver string) (room.Sealer, erro
 
 func (p pair) Opener(context []byte, sender, receiver string) (room.Opener, error) {
 	return p.Pair.Opener(context, sender, receiver)
-}
-
-// served refuses what the manifest asks for and this release does not have.
-func served(m *attestation.Manifest) error {
-	if m.KeyGroup != nil {
-		return errors.New("manifest: keyGroup: this release serves no key groups; MPC keys are those of the node API")
-	}
-	return nil
 }

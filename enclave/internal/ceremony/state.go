@@ -65,9 +65,13 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 	if err := waitForHost(ctx, a.platform.Host); err != nil {
 		return err
 	}
+	group, err := keyGroup(a.platform, m)
+	if err != nil {
+		return err
+	}
 	service := org.New(org.Config{
 		Host: a.platform.Host, Sealer: sealer, Boot: a.boot, Now: a.platform.Now, Log: a.log,
-		OpenOrganizations: m.Flags.OpenOrganizations, Epoch: uint64(m.Epoch),
+		OpenOrganizations: m.Flags.OpenOrganizations, Epoch: uint64(m.Epoch), Group: group,
 	})
 	nodes := node.New(node.Config{
 		Host: a.platform.Host, Network: a.platform.Network, Sealer: sealer, Boot: a.boot, Now: a.platform.Now, Log: a.log,
@@ -110,6 +114,9 @@ func (a *Appliance) begin(m *attestation.Manifest, i *identity, j *journal.Journ
 	}
 	service.Quorum, nodes.Quorum = i.quorum, i.quorum
 	nodes.Self, nodes.Runner, nodes.Caller = self, with.runner(), with.calls()
+	if service.Group != nil {
+		with.equip(service.Group, a.platform.Network, self)
+	}
 	service.Serve(j)
 	nodes.Serve(j)
 	if with != nil {

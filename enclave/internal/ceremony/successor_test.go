@@ -85,9 +85,6 @@ func TestManifestThatIsNoSuccessorBreaks(t *testing.T) {
 		"itself as a peer": {func(m *attestation.Manifest) {
 			m.Peers = []attestation.Peer{{Name: "x", QuorumPublicKey: m.QuorumPublicKey, Measurements: m.Measurements, AttestationRoot: []byte{1}}}
 		}, "peers[0]"},
-		"a key group": {func(m *attestation.Manifest) {
-			m.KeyGroup = &attestation.KeyGroup{Threshold: 2}
-		}, "keyGroup"},
 	} {
 		e.Manifest = succeed(t, first, test.change)
 		if status := e.Restart(t); status.Phase != wire.PhaseBroken || !strings.Contains(status.Reason, test.want) {

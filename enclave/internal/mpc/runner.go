@@ -2,6 +2,7 @@ package mpc
 
 import (
 	"context"
+	"io"
 	"time"
 
 	"github.com/sallyport/sallyport/enclave/internal/keys"
@@ -11,6 +12,14 @@ import (
 // number of parties and the rest is random, so that the size is known to all
 // who know the room, whatever a relay says.
 type RoomID [16]byte
+
+// NewRoomID makes a room's id.
+func NewRoomID(rand io.Reader, size int) (id RoomID, err error) {
+	_, err = io.ReadFull(rand, id[:])
+	id[0] = byte(size)
+	id[6], id[8] = id[6]&0x0f|0x80, id[8]&0x3f|0x80 // RFC 9562, section 5.8
+	return id, err
+}
 
 // Where is the room of one operation.
 type Where struct {
@@ -118,3 +127,7 @@ const (
 	ReshareTimeout = 240 * time.Second
 	ExportTimeout  = 60 * time.Second
 )
+
+// RoomTTLMs is how long a relay keeps a room: the longest operation, and the
+// time until all its parties have been called, twice over.
+const RoomTTLMs = 2 * uint64((JoinTimeout+ReshareTimeout)/1e6)

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"encoding/hex"
-	"io"
 	"net"
 	"strconv"
 	"strings"
@@ -11,10 +10,6 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
-
-// roomTTLMs is how long a relay keeps a room: the longest operation, and the
-// time until all its parties have been called, twice over.
-const roomTTLMs = 2 * uint64((mpc.JoinTimeout+mpc.ReshareTimeout)/1e6)
 
 func createRoom(s *Service, ctx context.Context, c *call) (any, error) {
 	var in struct {
@@ -30,7 +25,7 @@ func createRoom(s *Service, ctx context.Context, c *call) (any, error) {
 	if err := checkRelay(in.Relay); err != nil {
 		return nil, err
 	}
-	room, err := newRoom(s.Rand, in.Size)
+	room, err := mpc.NewRoomID(s.Rand, in.Size)
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +33,7 @@ func createRoom(s *Service, ctx context.Context, c *call) (any, error) {
 		return nil, refuse(typeRoom, "this node has no relay")
 	}
 	port := &wire.RelayPort{Relay: in.Relay, Room: room[:], Party: hex.EncodeToString(s.Self[:16])}
-	if err := s.Network.CreateRoom(ctx, port, roomTTLMs); err != nil {
+	if err := s.Network.CreateRoom(ctx, port, mpc.RoomTTLMs); err != nil {
 		e := refuse(typeRoom, "the relay did not make the room: %v", relayError(err))
 		e.Cause = string(mpc.CauseRelay)
 		return nil, e
@@ -52,16 +47,6 @@ func relayError(err error) string {
 		return e.Message
 	}
 	return "it did not answer"
-}
-
-// newRoom makes a room's id: a UUID of version 8 that begins with the size.
-func newRoom(rand io.Reader, size int) (mpc.RoomID, error) {
-	var id uid
-	if _, err := io.ReadFull(rand, id[1:]); err != nil {
-		return mpc.RoomID{}, err
-	}
-	id[0] = byte(size)
-	return mpc.RoomID(id.stamped()), nil
 }
 
 // where reads the room of an operation, which must be for least to most parties.

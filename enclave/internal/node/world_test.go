@@ -375,7 +375,7 @@ func (c *cluster) mustAll(nodes []int, path string, body func(i int) string) []a
 
 func (c *cluster) room(size int) string {
 	c.t.Helper()
-	id, err := newRoom(rand.Reader, size)
+	id, err := mpc.NewRoomID(rand.Reader, size)
 	if err != nil {
 		c.t.Fatal(err)
 	}

@@ -16,6 +16,7 @@ type orgCreate struct {
 	Name       string   `required:"" help:"Name of the organization."`
 	User       []string `required:"" sep:"none" placeholder:"NAME=KEYFILE" help:"A root user and its key file; give one flag for each. Every key stamps the founding."`
 	Quorum     int      `required:"" placeholder:"K" help:"How many root users must approve together."`
+	Member     []string `sep:"none" placeholder:"HEX" help:"The quorum key of another member of the appliance's key group; give one flag for each."`
 	BodyOut    string   `type:"path" placeholder:"FILE" help:"Keep the founding body, by which anybody can check the id."`
 }
 
@@ -29,7 +30,13 @@ func (o *orgCreate) work(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	body, err := s.NewFoundingBody(o.Name, users, o.Quorum)
+	members := make([][]byte, len(o.Member))
+	for i, text := range o.Member {
+		if members[i], err = client.ParseQuorumPublicKey(text); err != nil {
+			return usage("", "--member: %v", err)
+		}
+	}
+	body, err := s.NewFoundingBody(o.Name, users, o.Quorum, members...)
 	if err != nil {
 		return err
 	}
