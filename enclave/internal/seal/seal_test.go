@@ -183,7 +183,7 @@ func TestObjectsThatNoHeaderCanNameAreRefused(t *testing.T) {
 	s := testSealer()
 	for _, o := range []Object{
 		{},
-		{Kind: 4},
+		{Kind: NodeBackup + 1},
 		{Kind: Share, Org: make([]byte, 15)},
 		{Kind: Share, ID: make([]byte, 33)},
 	} {
