@@ -85,15 +85,22 @@ func (a *api) awaitReady(ctx context.Context) (string, error) {
 }
 
 // found creates the organization, or gets it again when it exists: the
-// organization's id is the hash of the body, so a repetition makes no second.
+// organization's id is the hash of the body, so a repetition makes no second. A
+// member of a key group that does not reach the others yet is asked again.
 func (a *api) found(ctx context.Context, body []byte, keys []*client.APIKey) (*client.FoundingReply, error) {
 	request, err := client.NewFoundingRequest(body, keys...)
 	if err != nil {
 		return nil, err
 	}
 	var reply client.FoundingReply
-	if err := a.call(ctx, http.MethodPost, "/sallyport/v1/organizations", request, &reply); err != nil {
-		return nil, fmt.Errorf("creating the organization: %w", err)
+	for {
+		err := a.call(ctx, http.MethodPost, "/sallyport/v1/organizations", request, &reply)
+		if err == nil {
+			break
+		}
+		if e, ok := errors.AsType[*errorAnswer](err); !ok || e.status != http.StatusServiceUnavailable || pause(ctx, 100*time.Millisecond) != nil {
+			return nil, fmt.Errorf("creating the organization: %w", err)
+		}
 	}
 	if err := reply.Check(body); err != nil {
 		return nil, fmt.Errorf("creating the organization: %w", err)

@@ -144,13 +144,14 @@ func (c *cluster) introduce() error {
 	return nil
 }
 
-// successor is a node's manifest with its peers and its node API. Everything is
-// relaxed: this is the local platform.
+// successor is a node's manifest with its peers, its node API and the key group of
+// all. Everything is relaxed: this is the local platform.
 func (c *cluster) successor(i int, manifests []*attestation.Manifest, roots [][]byte) *attestation.Manifest {
 	next := *manifests[i]
 	next.Version++
 	token := sha256.Sum256([]byte(c.tokens[i]))
 	next.NodeAPI = &attestation.NodeAPI{AdminTokenSHA256: token[:], BearerMay: attestation.BearerOperations(), Backup: true}
+	next.KeyGroup = &attestation.KeyGroup{Threshold: int64(c.shape.Threshold)}
 	for j, m := range manifests {
 		if j != i {
 			next.Peers = append(next.Peers, attestation.Peer{

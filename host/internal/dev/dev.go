@@ -24,8 +24,8 @@ type Command struct {
 	Listen    string `default:"127.0.0.1:0" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API; port 0 picks a free one."`
 	RootUsers *int   `placeholder:"N" help:"Number of root users, each with an API key (default 1)."`
 	Quorum    *int   `placeholder:"K" help:"How many root users must approve together (default 1)."`
-	Nodes     *int   `placeholder:"N" help:"Run N appliances that hold MPC keys together, with one relay (2 to 5)."`
-	Threshold *int   `placeholder:"T" help:"Signers needed in the node API walk-through that is printed (2 to --nodes; default 2)."`
+	Nodes     *int   `placeholder:"N" help:"Run N appliances that hold one organization and its MPC keys together, with one relay (2 to 5)."`
+	Threshold *int   `placeholder:"T" help:"How many of the nodes sign, in their key group (2 to --nodes; default 2)."`
 	Data      string `type:"path" placeholder:"DIR" help:"Keep everything here and continue from it. Default: a temporary folder, removed at the end."`
 	JSON      bool   `name:"json" help:"Print one line of JSON on standard output, and nothing else there."`
 	Root      string `placeholder:"pkcs11:URI" help:"Keep the root secret wrapped by a PKCS#11 token (RFC 7512 URI) rather than in a file."`

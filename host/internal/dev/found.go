@@ -74,7 +74,7 @@ func (a *appliance) found(ctx context.Context, apis []founder, quorumKeys []stri
 
 // newKept makes users and a founding body. Keys of an earlier attempt are kept.
 func newKept(s shape, quorumKeys []string, earlier *kept) (*kept, error) {
-	k := &kept{Root: s.Root, shape: s, quorumKeys: quorumKeys}
+	k := &kept{Root: s.Root, Threshold: s.Threshold, shape: s, quorumKeys: quorumKeys}
 	k.QuorumPublicKey = quorumKeys[0]
 	if earlier != nil {
 		k.Users = earlier.Users

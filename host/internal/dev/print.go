@@ -35,7 +35,7 @@ func (c *Command) print(w io.Writer, k *Credentials, s shape, f *folder) error {
 		fmt.Fprintf(&b, "Data:               %s\n", f.dir)
 	}
 	fmt.Fprintf(&b, examples, k.BaseURL, k.BaseURL, k.BaseURL)
-	c.printNodes(&b, k)
+	printNodes(&b, k, s)
 	b.WriteString("\nctrl-C stops it.\n")
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -59,23 +59,20 @@ as the signer of export bundles.
 `
 
 // printNodes shows the appliances of --nodes, and how a key is made with them.
-func (c *Command) printNodes(b *strings.Builder, k *Credentials) {
+func printNodes(b *strings.Builder, k *Credentials, s shape) {
 	if len(k.Nodes) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "\nNodes, each with the organization above (it is not replicated), on relay %s:\n", k.RelayAddress)
+	fmt.Fprintf(b, "\nThe organization is that of all nodes: ask any of them. %d of its %d shares sign. Relay: %s\n", s.Threshold, len(k.Nodes), k.RelayAddress)
 	for i, n := range k.Nodes {
 		fmt.Fprintf(b, "  node %d:  %s  admin token %s\n", i, n.BaseURL, n.AdminToken)
 	}
-	threshold := 2
-	if c.Threshold != nil {
-		threshold = *c.Threshold
-	}
-	fmt.Fprintf(b, nodeExample, len(k.Nodes), threshold, len(k.Nodes), k.Nodes[0].AdminToken, k.Nodes[0].BaseURL)
+	fmt.Fprintf(b, nodeExample, len(k.Nodes), s.Threshold, len(k.Nodes), k.Nodes[0].AdminToken, k.Nodes[0].BaseURL)
 }
 
 const nodeExample = `
-A key that never exists in one place, of %d nodes of which %d sign:
+An activity that creates private keys makes MPC keys of all nodes. By the node
+API, a key of %d nodes of which %d sign:
   1. on each node: GET /admin/create-user (admin token) gives an api_key, and
      GET /ecdsa/create (api_key) a key_id and a keygen_id
   2. on one node: POST /create-room {"room_size":%d} gives a room_uuid

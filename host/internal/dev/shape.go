@@ -11,10 +11,14 @@ type shape struct {
 	Quorum    int
 	Root      string // "file" or "pkcs11"
 	Nodes     int
+	Threshold int // of the key group of several nodes; 0 for one
 }
 
 // maxNodes is how many enclaves a development machine bears.
 const maxNodes = 5
+
+// minThreshold is the least that is no single point of trust, and the default.
+const minThreshold = 2
 
 // maxRootUsers keeps the founding body well inside the body limit.
 const maxRootUsers = 64
@@ -48,19 +52,25 @@ func (c *Command) shape(kept *kept) (shape, error) {
 	if c.Nodes != nil {
 		s.Nodes = *c.Nodes
 	}
-	return s, c.checkNodes(s)
+	if s.Nodes > 1 {
+		s.Threshold = minThreshold
+	}
+	if c.Threshold != nil {
+		s.Threshold = *c.Threshold
+	}
+	return s, s.checkNodes()
 }
 
-func (c *Command) checkNodes(s shape) error {
+func (s shape) checkNodes() error {
 	switch {
 	case s.Nodes < 1 || s.Nodes > maxNodes:
 		return fmt.Errorf("--nodes: must be 1 to %d, is %d", maxNodes, s.Nodes)
 	case s.Nodes > 1 && s.Root == "pkcs11":
 		return fmt.Errorf("--root: each node has a root of its own, in a file")
-	case c.Threshold != nil && s.Nodes == 1:
+	case s.Nodes == 1 && s.Threshold != 0:
 		return fmt.Errorf("--threshold: is for --nodes of 2 and more")
-	case c.Threshold != nil && (*c.Threshold < 2 || *c.Threshold > s.Nodes):
-		return fmt.Errorf("--threshold: must be 2 to --nodes (%d), is %d", s.Nodes, *c.Threshold)
+	case s.Nodes > 1 && (s.Threshold < minThreshold || s.Threshold > s.Nodes):
+		return fmt.Errorf("--threshold: must be %d to --nodes (%d), is %d", minThreshold, s.Nodes, s.Threshold)
 	}
 	return nil
 }
@@ -70,7 +80,7 @@ func (c *Command) continued(was shape, root string) (shape, error) {
 		name  string
 		given *int
 		was   int
-	}{{"--root-users", c.RootUsers, was.RootUsers}, {"--quorum", c.Quorum, was.Quorum}, {"--nodes", c.Nodes, was.Nodes}} {
+	}{{"--root-users", c.RootUsers, was.RootUsers}, {"--quorum", c.Quorum, was.Quorum}, {"--nodes", c.Nodes, was.Nodes}, {"--threshold", c.Threshold, was.Threshold}} {
 		if f.given != nil && *f.given != f.was {
 			return was, fmt.Errorf("%s %d: %s was made with %s %d, use that or another folder", f.name, *f.given, c.Data, f.name, f.was)
 		}
@@ -82,5 +92,5 @@ func (c *Command) continued(was shape, root string) (shape, error) {
 		}
 		return was, fmt.Errorf("--root: %s was made with a root of kind %s, not %s: %s", c.Data, was.Root, root, hint)
 	}
-	return was, c.checkNodes(was)
+	return was, was.checkNodes()
 }

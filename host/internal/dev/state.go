@@ -52,12 +52,13 @@ type User struct {
 	APIPrivateKey string `json:"api_private_key"` // 32 bytes, hex
 }
 
-// kept is what a folder remembers. It is written as the credentials with two
+// kept is what a folder remembers. It is written as the credentials with three
 // members more.
 type kept struct {
 	Credentials
 	Root         string `json:"root"`          // kind of root: file or pkcs11
 	FoundingBody string `json:"founding_body"` // the exact bytes
+	Threshold    int    `json:"threshold,omitempty"`
 
 	shape      shape
 	quorumKeys []string // of the founding body
@@ -112,7 +113,7 @@ func (k *kept) check() error {
 		return errors.New("organization_id: does not belong to founding_body")
 	}
 	k.quorumKeys = body.QuorumPublicKeys
-	k.shape = shape{RootUsers: len(k.Users), Quorum: body.RootQuorumThreshold, Root: k.Root, Nodes: len(body.QuorumPublicKeys)}
+	k.shape = shape{RootUsers: len(k.Users), Quorum: body.RootQuorumThreshold, Root: k.Root, Nodes: len(body.QuorumPublicKeys), Threshold: k.Threshold}
 	return nil
 }
 
