@@ -133,4 +133,5 @@ func TestThreeAppliancesOfTheDevelopmentCommand(t *testing.T) {
 	if status != 400 || refused["err_type"] != "room_creation_problem" {
 		t.Errorf("a relay that is not allowed: %d %v", status, refused)
 	}
+	activities(t, a)
 }
