@@ -22,7 +22,7 @@ var scope = []struct{ id, why string }{
 	{"I9", "make kill"},
 	{"I12, I13", "no witnesses in this release"},
 	{"I14, I15", "no quorum root and no handover in this release"},
-	{"J1 to J12", "no MPC in this release"},
+	{"J1 to J12", "make mpc-faults"},
 	{"K1 to K11", "the token as a root is tried in pkcs11, against SoftHSM"},
 	{"L2", "make kill: the enclave is killed and comes back from sealed state"},
 	{"L3", "no input is known that panics; enclave/wire and host/internal/turnkey contain panics of their own making"},

@@ -10,7 +10,7 @@ import (
 // fileRows are other files in the enclave's folder: root, manifest.
 var fileRows = []row{
 	{id: "I7", what: "root of another appliance, cut, empty, not hex", run: otherRoots},
-	{id: "I7b", what: "manifest of another appliance, of another name, of assurance nitro, of version 0", run: otherManifests},
+	{id: "I7b", what: "manifest of another appliance, of another name, of assurance nitro, of version 0, or with one left out", run: otherManifests},
 	{id: "I7c", what: "manifest removed on a store that has a journal: no second genesis", run: secondGenesis},
 }
 
@@ -73,7 +73,7 @@ func otherManifests(w *world) (string, error) {
 	}
 	return w.brokenWith("manifest.json", [][]byte{
 		foreign, replaced(mine, `"name":"local"`, `"name":"other"`), replaced(mine, `"assurance":"local"`, `"assurance":"nitro"`),
-		replaced(mine, `"version":1`, `"version":0`), replaced(mine, `"version":1`, `"version":2`), append(bytes.Clone(mine), '\n'),
+		replaced(mine, `"version":1`, `"version":0`), replaced(mine, `"version":1`, `"version":3`), append(bytes.Clone(mine), '\n'),
 		{},
 		[]byte("{}"),
 		replaced(mine, `"plaintextExport":true`, `"plaintextExport":false`), replaced(mine, `"operators":[]`, `"operators":[{}]`),
