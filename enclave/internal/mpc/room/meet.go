@@ -17,10 +17,14 @@ const maxHello = 16 << 10
 // handshakeKnocks is how many knocks long a handshake may take before another is begun.
 const handshakeKnocks = 8
 
-// knock asks all who have not said hello.
+// knock asks all who have not said hello. Where there is a channel, ours goes with
+// the first knock: parties that come at once meet within one delay.
 func (t *table) knock() {
 	for _, s := range t.seats {
 		if s.hello == nil {
+			if pair := t.rooms.Pairs.Common(s.party.Node, t.rooms.Pairs.IDs(s.party.Node)); s.out == nil && pair != nil {
+				t.sayHello(s, pair)
+			}
 			t.knockAt(s, false)
 		} else if s.out != nil {
 			t.port.send(s.name, s.out) // ours may have been lost

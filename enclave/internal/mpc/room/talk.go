@@ -195,6 +195,7 @@ func (s *talk) flush() {
 		if p == nil {
 			continue
 		}
+		s.renew(p)
 		s.mu.Lock()
 		due := p.stream.due(now)
 		s.mu.Unlock()
@@ -202,6 +203,21 @@ func (s *talk) flush() {
 			s.port.send(p.seat.name, slices.Concat([]byte{frameSession}, p.by[:], p.sealer.Seal([]byte{frameSession}, b)))
 			clear(b)
 		}
+	}
+}
+
+// renew goes on under the pair by which we said hello last: the other side had not
+// the one before.
+func (s *talk) renew(p *peer) {
+	if p.by == p.seat.outBy {
+		return
+	}
+	own := s.rooms.Pairs.Common(p.seat.party.Node, [][pairID]byte{p.seat.outBy})
+	if own == nil {
+		return
+	}
+	if sealer, err := own.Sealer(s.id[:], s.plan.self.String(), p.seat.party.String()); err == nil {
+		p.by, p.sealer = p.seat.outBy, sealer
 	}
 }
 
