@@ -13,6 +13,8 @@ ENCLAVE := GOEXPERIMENT=runtimesecret $(BUILD)
 
 FUZZTIME  ?= 10s
 BENCHTIME ?= 1s
+MPCTIME   ?= 3x
+MPCBENCH  ?= Nodes|PreParams
 
 GOLANGCI_LINT := $(TOOLS)/golangci-lint-v2.15.0/golangci-lint
 STATICCHECK   := $(TOOLS)/staticcheck-v0.8.2/staticcheck
@@ -42,7 +44,7 @@ test: setup build test-go test-js ## run all tests, and a short form of the heav
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 	@$(MAKE) --no-print-directory kill ROUNDS=3
 	@$(MAKE) --no-print-directory mpc-faults SHORT=1
-	@$(MAKE) --no-print-directory bench BENCHTIME=200x
+	@$(MAKE) --no-print-directory bench BENCHTIME=200x MPCTIME=1x MPCBENCH='Nodes/sign'
 
 test-go:
 	go vet ./...
@@ -85,8 +87,9 @@ kill: build ## kill -9 host and enclave under load, ROUNDS times, and count what
 mpc-faults: ## play a malicious party and relay in every round of MPC, and count how the cases end
 	@go run ./tests/mpcfaults $(if $(SHORT),-short) -seed $(or $(SEED),1)
 
-bench: build ## print what signing and exporting cost beside the bare cryptography
+bench: build ## print what signing and exporting cost beside the bare cryptography, and MPC beside the bare library
 	@go run ./tests/bench -benchtime $(BENCHTIME) bin
+	@go test -run '^$$' -bench '$(MPCBENCH)' -benchtime $(MPCTIME) ./enclave/internal/mpc/engine
 
 clean: ## remove what the targets made in this folder
 	rm -rf bin tests/js/node_modules

@@ -20,7 +20,10 @@ const AdminToken = "admin-token-of-tests"
 // are named by bearerMay.
 func NewNodes(t testing.TB, n int, network wire.Network, bearerMay []string, options Options) []*Enclave {
 	t.Helper()
-	options.Network, options.Engine, options.PreParams = network, engine.New(), &mpctest.Taker{}
+	options.Network, options.PreParams = network, &mpctest.Taker{}
+	if options.Engine == nil {
+		options.Engine = engine.New()
+	}
 	nodes := make([]*Enclave, n)
 	manifests := make([]*attestation.Manifest, n)
 	for i := range nodes {

@@ -1,6 +1,7 @@
 package mpctest
 
 import (
+	"bytes"
 	"context"
 	"math/rand/v2"
 	"sync"
@@ -18,6 +19,8 @@ type Relay struct {
 	last  uint64
 	rand  *rand.Rand
 	Loss  float64 // chance that a message is lost; the same that it is repeated
+	// Delay is how long each message is on its way.
+	Delay time.Duration
 	// Touch, when set, may change or drop what is sent.
 	Touch func(from, to string, body []byte) [][]byte
 }
@@ -54,6 +57,24 @@ func (n *Relay) SendPort(_ context.Context, number uint64, out []wire.RelayMessa
 	if from == nil {
 		return wire.Errorf(wire.NotFound, "", "no such port")
 	}
+	if n.Delay == 0 {
+		n.deliver(from, out)
+		return nil
+	}
+	copied := make([]wire.RelayMessage, len(out))
+	for i, m := range out {
+		copied[i] = wire.RelayMessage{Party: m.Party, Body: bytes.Clone(m.Body)}
+	}
+	time.AfterFunc(n.Delay, func() {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.deliver(from, copied)
+	})
+	return nil
+}
+
+// deliver queues messages at the ports that are open now.
+func (n *Relay) deliver(from *relayPort, out []wire.RelayMessage) {
 	for _, m := range out {
 		bodies := [][]byte{m.Body}
 		if n.Touch != nil {
@@ -78,7 +99,6 @@ func (n *Relay) SendPort(_ context.Context, number uint64, out []wire.RelayMessa
 		default:
 		}
 	}
-	return nil
 }
 
 // ReceivePort implements [wire.Network].
