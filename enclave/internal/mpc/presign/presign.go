@@ -5,6 +5,8 @@
 package presign
 
 import (
+	"bytes"
+	"crypto/sha256"
 	"errors"
 	"sync"
 	"time"
@@ -38,6 +40,7 @@ type ID = [16]byte
 type Pool[T any] struct {
 	limits Limits
 	now    func() time.Time
+	usable func(T) bool
 	drop   func(T)
 
 	mu      sync.Mutex
@@ -54,13 +57,15 @@ type entry[T any] struct {
 	aside bool // picked
 }
 
-// New makes a pool; drop is called for each entry that leaves it otherwise
-// than by Take, under the pool's lock: it must not call the pool.
-func New[T any](l Limits, now func() time.Time, drop func(T)) *Pool[T] {
-	return &Pool[T]{limits: l, now: now, drop: drop, entries: map[ID]*entry[T]{}, seen: map[ID]struct{}{}}
+// New makes a pool. An entry that is not usable any more is dropped; drop is
+// called for each that leaves otherwise than by Take. Both are called under the
+// pool's lock: they must not call the pool.
+func New[T any](l Limits, now func() time.Time, usable func(T) bool, drop func(T)) *Pool[T] {
+	return &Pool[T]{limits: l, now: now, usable: usable, drop: drop, entries: map[ID]*entry[T]{}, seen: map[ID]struct{}{}}
 }
 
-// Put adds an entry. An id that was ever here is refused, also after its entry has left.
+// Put adds an entry; when the pool is full of others, the oldest of them makes
+// room. An id that was ever here is refused, also after its entry has left.
 func (p *Pool[T]) Put(k Key, id ID, v T) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -74,7 +79,7 @@ func (p *Pool[T]) Put(k Key, id ID, v T) error {
 			same++
 		}
 	}
-	if p.closed || same >= p.limits.PerKey || len(p.entries) >= p.limits.Total {
+	if p.closed || same >= p.limits.PerKey || (len(p.entries) >= p.limits.Total && !p.evict()) {
 		return ErrFull
 	}
 	p.seen[id] = struct{}{}
@@ -83,22 +88,65 @@ func (p *Pool[T]) Put(k Key, id ID, v T) error {
 	return nil
 }
 
-// PickEach sets aside the oldest entry of each key that matches. Nobody else
-// gets it until it is released; [Pool.Take] takes it out.
-func (p *Pool[T]) PickEach(match func(Key) bool) map[Key]ID {
+// evict drops the oldest entry that is not set aside.
+func (p *Pool[T]) evict() bool {
+	for _, id := range p.order {
+		if e := p.entries[id]; e != nil && !e.aside {
+			delete(p.entries, id)
+			p.drop(e.value)
+			return true
+		}
+	}
+	return false
+}
+
+// List names the entries whose key matches, also those that are set aside.
+func (p *Pool[T]) List(match func(Key) bool) map[ID]Key {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expire()
+	out := map[ID]Key{}
+	for id, e := range p.entries {
+		if match(e.key) {
+			out[id] = e.key
+		}
+	}
+	return out
+}
+
+// DropAmong drops those of some entries that nobody has set aside.
+func (p *Pool[T]) DropAmong(ids []ID) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, id := range ids {
+		if e := p.entries[id]; e != nil && !e.aside {
+			delete(p.entries, id)
+			p.drop(e.value)
+		}
+	}
+}
+
+// PickEach sets aside one entry of each key that matches: the one that the seed
+// leads to, so that parties with the same entries and seed pick the same, whatever
+// else they pick at that time. Nobody else gets it until it is released;
+// [Pool.Take] takes it out.
+func (p *Pool[T]) PickEach(match func(Key) bool, seed []byte) map[Key]ID {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.expire()
 	out := map[Key]ID{}
-	for _, id := range p.order {
-		e := p.entries[id]
-		if e == nil || e.aside || !match(e.key) {
+	least := map[Key][32]byte{}
+	for id, e := range p.entries {
+		if e.aside || !match(e.key) {
 			continue
 		}
-		if _, ok := out[e.key]; !ok {
-			out[e.key] = id
-			e.aside = true
+		far := sha256.Sum256(append(id[:], seed...))
+		if best, ok := least[e.key]; !ok || bytes.Compare(far[:], best[:]) < 0 {
+			out[e.key], least[e.key] = id, far
 		}
+	}
+	for _, id := range out {
+		p.entries[id].aside = true
 	}
 	return out
 }
@@ -172,7 +220,7 @@ func (p *Pool[T]) expire() {
 		e := p.entries[id]
 		switch {
 		case e == nil:
-		case e.made.Before(oldest) && !e.aside:
+		case !e.aside && (e.made.Before(oldest) || !p.usable(e.value)):
 			delete(p.entries, id)
 			p.drop(e.value)
 		default:

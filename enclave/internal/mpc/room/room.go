@@ -107,7 +107,7 @@ func New(c Config) *Rooms {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Rooms{Config: c, used: map[usedRoom]time.Time{}}
-	r.pool = presign.New(presignLimits, c.Now, func(s mpc.Session) { s.Close() })
+	r.pool = presign.New(presignLimits, c.Now, waits, drain)
 	r.ctx, r.stop = context.WithCancel(context.Background())
 	return r
 }

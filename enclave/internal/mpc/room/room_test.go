@@ -27,23 +27,19 @@ type world struct {
 }
 
 func newWorld(t *testing.T, n int) *world {
-	w := &world{t: t, net: mpctest.NewRelay(), engine: newFakeEngine()}
+	engine := newFakeEngine()
+	w := newWorldOf(t, n, engine)
+	w.engine = engine
+	return w
+}
+
+func newWorldOf(t *testing.T, n int, engine mpc.Engine) *world {
+	w := &world{t: t, net: mpctest.NewRelay()}
 	for i := range n {
-		w.nodes = append(w.nodes, mpc.NodeID{2, byte(i)})
-	}
-	log := slog.New(slog.DiscardHandler)
-	if testing.Verbose() {
-		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+		w.nodes = append(w.nodes, mpctest.Parties(n)[i].Node)
 	}
 	for i := range n {
-		w.rooms = append(w.rooms, New(Config{
-			Network: w.net, Pairs: newFakePairs(w.nodes[i], w.nodes), Engine: w.engine, PreParams: fakePreParams{}, Log: log,
-			Times: Times{
-				Join: 5 * time.Second, Sign: 5 * time.Second, Keygen: 5 * time.Second, Reshare: 5 * time.Second, Export: 5 * time.Second,
-				Knock: 10 * time.Millisecond, Resend: 30 * time.Millisecond, Keepalive: 100 * time.Millisecond,
-				Silence: time.Second, Linger: 500 * time.Millisecond,
-			},
-		}))
+		w.rooms = append(w.rooms, w.boot(i, engine))
 	}
 	t.Cleanup(func() {
 		for _, r := range w.rooms {
@@ -51,6 +47,22 @@ func newWorld(t *testing.T, n int) *world {
 		}
 	})
 	return w
+}
+
+// boot makes the rooms of a node, without half-done signatures.
+func (w *world) boot(node int, engine mpc.Engine) *Rooms {
+	log := slog.New(slog.DiscardHandler)
+	if testing.Verbose() {
+		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
+	}
+	return New(Config{
+		Network: w.net, Pairs: newFakePairs(w.nodes[node], w.nodes), Engine: engine, PreParams: fakePreParams{}, Log: log,
+		Times: Times{
+			Join: 5 * time.Second, Sign: 5 * time.Second, Keygen: 5 * time.Second, Reshare: 5 * time.Second, Export: 5 * time.Second,
+			Knock: 10 * time.Millisecond, Resend: 30 * time.Millisecond, Keepalive: 100 * time.Millisecond,
+			Silence: time.Second, Linger: 500 * time.Millisecond,
+		},
+	})
 }
 
 func (w *world) where(size int) mpc.Where {

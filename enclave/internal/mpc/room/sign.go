@@ -1,10 +1,7 @@
 package room
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"strings"
 
@@ -21,50 +18,32 @@ const (
 	lastEdDSA = 3
 )
 
-// Half-done signatures that are made in the room of a signature that found
-// one, and of one that found none.
-const (
-	aheadAfterWarm = 1
-	aheadAfterCold = 2
-)
-
-// signExtra lists the half-done signatures that a party has set aside for this
-// room, at most one of each quorum.
-type signExtra struct {
-	Held [][]byte `cbor:"1,keyasint"`
-}
-
 // A signing is one party's part in a signature.
 type signing struct {
 	rooms *Rooms
 	req   *mpc.SignRequest
 	tag   [32]byte
-	set   map[presign.Key][16]byte // set aside, by quorum
-	warm  bool
+	set   map[presign.Key]presign.ID // set aside, by quorum
+	have  map[presign.ID]presign.Key // all there were when this began
+	want  int                        // half-done signatures to make in this room
 	sig   []byte
 	share *mpc.Share // for the runs afterwards
 }
 
 // Sign implements [mpc.Runner].
 func (r *Rooms) Sign(ctx context.Context, q *mpc.SignRequest) ([]byte, error) {
-	g := &signing{rooms: r, req: q, tag: q.Share.KeyTag(), set: map[presign.Key][16]byte{}}
+	g := &signing{rooms: r, req: q, tag: q.Share.KeyTag()}
 	defer g.putBack()
-	extra := signExtra{Held: [][]byte{}}
-	if g.ahead() {
-		g.set = r.pool.PickEach(func(k presign.Key) bool {
-			return k.Tag == g.tag && k.Path == hex.EncodeToString(q.Delta) && k.Policy == q.Presign
-		})
-		for _, id := range g.set {
-			extra.Held = append(extra.Held, id[:])
-		}
-		g.share = cloneShare(q.Share)
-	}
 	var after operation
 	if g.ahead() {
-		after = g.refill
+		matches := func(k presign.Key) bool {
+			return k.Tag == g.tag && k.Path == hex.EncodeToString(q.Delta) && k.Policy == q.Presign
+		}
+		g.have, g.set = r.pool.List(matches), r.pool.PickEach(matches, q.Where.Room[:])
+		g.share, after = cloneShare(q.Share), g.refill
 	}
 	err := r.operate(ctx, plan{
-		where: q.Where, self: q.Share.Self, candidates: memberIDs(q.Share), timeout: r.Times.Sign, extra: codec.Encode(extra),
+		where: q.Where, self: q.Share.Self, candidates: memberIDs(q.Share), timeout: r.Times.Sign, extra: codec.Encode(g.extra()),
 		claim: claim{
 			Operation: "sign", Curve: uint8(q.Share.Curve), Key: g.tag[:], Digest: q.Digest, Delta: q.Delta, Presign: q.Presign,
 			Terms: q.Terms.Operation, Details: q.Terms.Details,
@@ -79,6 +58,17 @@ func (r *Rooms) Sign(ctx context.Context, q *mpc.SignRequest) ([]byte, error) {
 
 // ahead tells whether this signature uses and makes half-done ones.
 func (g *signing) ahead() bool { return g.req.Presign != "" && g.req.Share.Curve != keys.Ed25519 }
+
+func (g *signing) extra() signExtra {
+	e := signExtra{Held: [][]byte{}, Have: [][]byte{}}
+	for _, id := range g.set {
+		e.Held = append(e.Held, id[:])
+	}
+	for id := range g.have {
+		e.Have = append(e.Have, id[:])
+	}
+	return e
+}
 
 // putBack gives back what was set aside and not used.
 func (g *signing) putBack() {
@@ -107,8 +97,15 @@ func (g *signing) sign(ctx context.Context, s *talk) error {
 // finish signs with a half-done signature if all have set aside the same one,
 // else from the beginning.
 func (g *signing) finish(ctx context.Context, s *talk, arrange func(*run)) (*mpc.Result, error) {
-	if session, ok := g.take(s); ok {
-		g.warm = true
+	extras := s.signExtras()
+	if g.ahead() {
+		g.tidy(g.key(s), extras)
+	}
+	session, err := g.take(g.key(s), extras)
+	if err != nil {
+		return nil, err
+	}
+	if session != nil {
 		defer drain(session)
 		if err := session.Finish(g.req.Digest); err != nil {
 			return nil, err
@@ -118,35 +115,6 @@ func (g *signing) finish(ctx context.Context, s *talk, arrange func(*run)) (*mpc
 		return r.carry(ctx)
 	}
 	return s.engine(ctx, s.signSetup(mpc.OpSign, g.req.Share, g.req.Digest, g.req.Delta), arrange)
-}
-
-// take takes the half-done signature of this quorum out of the pool, for good.
-func (g *signing) take(s *talk) (mpc.Session, bool) {
-	k := g.key(s)
-	id, ok := g.set[k]
-	if !ok {
-		return nil, false
-	}
-	for _, p := range s.peers {
-		if p != nil && !holds(p.seat.hello.Extra, id) {
-			return nil, false
-		}
-	}
-	delete(g.set, k)
-	return g.rooms.pool.Take(id)
-}
-
-func holds(extra []byte, id [16]byte) bool {
-	var e signExtra
-	if codec.Decode(extra, &e) != nil {
-		return false
-	}
-	for _, h := range e.Held {
-		if bytes.Equal(h, id[:]) {
-			return true
-		}
-	}
-	return false
 }
 
 func (g *signing) key(s *talk) presign.Key {
@@ -166,44 +134,4 @@ func (s *talk) signSetup(op mpc.Op, share *mpc.Share, digest, delta []byte) *mpc
 		setup.Roles = append(setup.Roles, mpc.Role{Party: i, X: m.X, Public: m.Public})
 	}
 	return setup
-}
-
-// refill makes half-done signatures for the next time, in this room: all
-// parties are here, and were asked for the same.
-func (g *signing) refill(ctx context.Context, s *talk) error {
-	defer g.share.Erase()
-	n := aheadAfterCold
-	if g.warm {
-		n = aheadAfterWarm
-	}
-	for i := range n {
-		if err := g.makeAhead(ctx, s, uint64(i+1)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (g *signing) makeAhead(ctx context.Context, s *talk, number uint64) error {
-	setup := s.signSetup(mpc.OpPresign, g.share, nil, g.req.Delta)
-	setup.Session = aheadSession(s.id, number)
-	session, err := s.rooms.Engine.Start(s.rooms.ctx, setup)
-	if err != nil {
-		return err
-	}
-	r := &run{s: s, session: session, ahead: number}
-	if _, err := r.carry(ctx); err != nil {
-		drain(session)
-		return err
-	}
-	if err := g.rooms.pool.Put(g.key(s), [16]byte(setup.Session[:16]), session); err != nil {
-		drain(session)
-		return err
-	}
-	return nil
-}
-
-func aheadSession(session [32]byte, number uint64) [32]byte {
-	b := append([]byte("sallyport ahead v1\x00"), session[:]...)
-	return sha256.Sum256(binary.BigEndian.AppendUint64(b, number))
 }
