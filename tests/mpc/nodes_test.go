@@ -65,12 +65,19 @@ type cluster struct {
 }
 
 func newCluster(t *testing.T, n int) *cluster {
+	c, _ := newEnclaves(t, n)
+	return c
+}
+
+// newEnclaves also returns the enclaves behind the nodes.
+func newEnclaves(t *testing.T, n int) (*cluster, []*enclavetest.Enclave) {
 	c := &cluster{t: t}
 	may := []string{"admin", "backup", "create", "delete", "export", "import", "keygen", "refresh", "reshare", "sign"}
-	for _, e := range enclavetest.NewNodes(t, n, enclavetest.NewRelay(), may, enclavetest.Options{}) {
+	enclaves := enclavetest.NewNodes(t, n, enclavetest.NewRelay(), may, enclavetest.Options{})
+	for _, e := range enclaves {
 		c.add(direct(e), enclavetest.AdminToken)
 	}
-	return c
+	return c, enclaves
 }
 
 // add makes a user at a node.
@@ -96,10 +103,15 @@ func (c *cluster) must(n int, method, path string, body any) fields {
 
 // together asks several nodes at once.
 func (c *cluster) together(nodes []int, path string, body func(n int) fields) (status []int, out []fields) {
+	return c.each(nodes, func(int) string { return path }, body)
+}
+
+// each asks several nodes at once, each by a path of its own.
+func (c *cluster) each(nodes []int, path func(n int) string, body func(n int) fields) (status []int, out []fields) {
 	status, out = make([]int, len(nodes)), make([]fields, len(nodes))
 	var wait sync.WaitGroup
 	for i, n := range nodes {
-		wait.Go(func() { status[i], out[i] = c.nodes[n].ask(c.t.Context(), "POST", path, c.nodes[n].token, body(n)) })
+		wait.Go(func() { status[i], out[i] = c.nodes[n].ask(c.t.Context(), "POST", path(n), c.nodes[n].token, body(n)) })
 	}
 	wait.Wait()
 	return status, out
@@ -107,10 +119,15 @@ func (c *cluster) together(nodes []int, path string, body func(n int) fields) (s
 
 func (c *cluster) good(nodes []int, path string, body func(n int) fields) []fields {
 	c.t.Helper()
-	status, out := c.together(nodes, path, body)
+	return c.goodEach(nodes, func(int) string { return path }, body)
+}
+
+func (c *cluster) goodEach(nodes []int, path func(n int) string, body func(n int) fields) []fields {
+	c.t.Helper()
+	status, out := c.each(nodes, path, body)
 	for i, s := range status {
 		if s != 200 {
-			c.t.Fatalf("node %d, %s: %d %v", nodes[i], path, s, out[i])
+			c.t.Fatalf("node %d, %s: %d %v", nodes[i], path(nodes[i]), s, out[i])
 		}
 	}
 	return out
@@ -121,22 +138,29 @@ func (c *cluster) room(size int) string {
 	return c.must(0, "POST", "/create-room", fields{"room_size": size})["room_uuid"].(string)
 }
 
+// create begins a key on all nodes: what it will be called, and each as the party
+// that it will be.
+func (c *cluster) create(scheme string) (all []int, ids, parties []string) {
+	c.t.Helper()
+	for n := range c.nodes {
+		out := c.must(n, "GET", "/"+scheme+"/create", nil)
+		all, ids, parties = append(all, n), append(ids, out["key_id"].(string)), append(parties, out["keygen_id"].(string))
+	}
+	return all, ids, parties
+}
+
+// keygenBody is what a node is asked for to make its part of a key.
+func keygenBody(n int, room string, ids, parties []string, threshold int) fields {
+	others := append(append([]string{}, parties[:n]...), parties[n+1:]...)
+	return fields{"room_uuid": room, "key_id": ids[n], "num_parties": len(ids), "threshold": threshold, "others_keygen_ids": others}
+}
+
 // keygen makes a key on all nodes, and returns its ids and public key.
 func (c *cluster) keygen(scheme string, threshold int) (ids []string, public string) {
 	c.t.Helper()
-	var keygen []string
-	var all []int
-	for n := range c.nodes {
-		out := c.must(n, "GET", "/"+scheme+"/create", nil)
-		ids = append(ids, out["key_id"].(string))
-		keygen = append(keygen, out["keygen_id"].(string))
-		all = append(all, n)
-	}
+	all, ids, parties := c.create(scheme)
 	room := c.room(len(all))
-	out := c.good(all, "/"+scheme+"/keygen", func(n int) fields {
-		others := append(append([]string{}, keygen[:n]...), keygen[n+1:]...)
-		return fields{"room_uuid": room, "key_id": ids[n], "num_parties": len(all), "threshold": threshold, "others_keygen_ids": others}
-	})
+	out := c.good(all, "/"+scheme+"/keygen", func(n int) fields { return keygenBody(n, room, ids, parties, threshold) })
 	public, _ = out[0]["pubkey"].(string)
 	if public == "" || public != out[len(out)-1]["pubkey"] {
 		c.t.Fatalf("keygen answered %v", out)

@@ -12,6 +12,7 @@ import (
 type Error struct {
 	Party   string // "" when no single party is to blame
 	Message string
+	Missing int // how many more are needed, when nothing else is wrong
 }
 
 // Error returns the message.
@@ -26,11 +27,11 @@ func (e *Error) Error() string {
 // is an [*Error].
 func (s *Share) Verify() error {
 	if err := s.check(); err != nil {
-		return &Error{s.Party, err.Error()}
+		return &Error{Party: s.Party, Message: err.Error()}
 	}
 	public, err := groups[s.Curve].public(s.Secret)
 	if err != nil || !bytes.Equal(public, s.member(s.Party).Public) {
-		return &Error{s.Party, "its share does not belong to its public share"}
+		return &Error{Party: s.Party, Message: "its share does not belong to its public share"}
 	}
 	return nil
 }
@@ -42,21 +43,21 @@ func (s *Share) Verify() error {
 // [*Error].
 func Combine(list []*Share) ([]byte, error) {
 	if len(list) == 0 {
-		return nil, &Error{"", "there are none"}
+		return nil, &Error{Message: "there are none"}
 	}
 	for i, s := range list {
 		if err := s.Verify(); err != nil {
 			return nil, err
 		}
 		if !s.sameKey(list[0]) {
-			return nil, &Error{s.Party, "its share is of another key, or of another version of it, than the first"}
+			return nil, &Error{Party: s.Party, Message: "its share is of another key, or of another version of it, than the first"}
 		}
 		if slices.ContainsFunc(list[:i], func(o *Share) bool { return o.Party == s.Party }) {
-			return nil, &Error{s.Party, "its share was given twice"}
+			return nil, &Error{Party: s.Party, Message: "its share was given twice"}
 		}
 	}
 	if n, t := len(list), list[0].Threshold; n < t {
-		return nil, &Error{"", fmt.Sprintf("the key needs %d, only %d are there", t, n)}
+		return nil, &Error{Message: fmt.Sprintf("the key needs %d, only %d are there", t, n), Missing: t - n}
 	}
 	g := groups[list[0].Curve]
 	key, err := g.interpolate(list[:list[0].Threshold])
@@ -65,7 +66,7 @@ func Combine(list []*Share) ([]byte, error) {
 	}
 	if public, err := g.public(key); err != nil || !bytes.Equal(public, list[0].Public) {
 		clear(key)
-		return nil, &Error{"", "they do not make the key of the public key"}
+		return nil, &Error{Message: "they do not make the key of the public key"}
 	}
 	return key, nil
 }
@@ -83,7 +84,7 @@ func (g *group) interpolate(list []*Share) ([]byte, error) {
 	for i, s := range list {
 		xs[i] = new(big.Int).SetBytes(s.member(s.Party).X)
 		if xs[i].Sign() == 0 || xs[i].Cmp(g.order) >= 0 {
-			return nil, &Error{s.Party, "its x coordinate must be above zero and below the group order"}
+			return nil, &Error{Party: s.Party, Message: "its x coordinate must be above zero and below the group order"}
 		}
 	}
 	sum, term := new(big.Int), new(big.Int)
@@ -91,7 +92,7 @@ func (g *group) interpolate(list []*Share) ([]byte, error) {
 	for i, s := range list {
 		w := g.weight(xs, i)
 		if w == nil {
-			return nil, &Error{s.Party, "its x coordinate appears twice"}
+			return nil, &Error{Party: s.Party, Message: "its x coordinate appears twice"}
 		}
 		sum.Add(sum, term.Mul(term.SetBytes(s.Secret), w)).Mod(sum, g.order)
 	}

@@ -181,10 +181,10 @@ func (g *group) open(i int, a answer, target *ecdh.PrivateKey) []byte {
 	}
 	r := g.rigs[i]
 	plain, v, err := bundle.Open(body.Bundle, target, bundle.Expect{
-		Trust: r.trust, QuorumPublicKey: r.boot.QuorumPublic, OrganizationID: organizationID(r.boot.QuorumPublic),
+		Trust: r.trust, QuorumPublicKey: r.boot.QuorumPublic, OrganizationID: bundle.NodeOrganization(r.boot.QuorumPublic),
 		PrivateKeyID: g.ids[i], PublicKey: g.pubkey,
 	})
-	if err != nil || a.text("organization_id") != organizationID(r.boot.QuorumPublic) {
+	if err != nil || a.text("organization_id") != bundle.NodeOrganization(r.boot.QuorumPublic) {
 		g.t.Fatal(err)
 	}
 	if v.Statement.JournalIndex >= uint64(len(r.host.records)) {

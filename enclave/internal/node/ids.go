@@ -1,7 +1,6 @@
 package node
 
 import (
-	"crypto/sha256"
 	"encoding/hex"
 	"io"
 )
@@ -56,11 +55,4 @@ func parseID(s string) (uid, bool) {
 	}
 	copy(out[:], raw)
 	return out, out.String() == s
-}
-
-// organizationID is what bundles of the node API have in the place of an
-// organization: an id that follows from the appliance's quorum key.
-func organizationID(quorumPublic []byte) string {
-	sum := sha256.Sum256(append([]byte("sallyport node api v1\x00"), quorumPublic...))
-	return uid(sum[:16]).stamped().String()
 }

@@ -49,7 +49,7 @@ func (s *Service) exportShare(ctx context.Context, c *call, x *exporting, share 
 
 // sealed seals a key or share to the target key, in an attested bundle.
 func (s *Service) sealed(ctx context.Context, c *call, x *exporting, plain []byte) (any, error) {
-	organization := organizationID(s.Boot.QuorumPublic)
+	organization := bundle.NodeOrganization(s.Boot.QuorumPublic)
 	envelope, err := export.NewEnvelope(s.Rand, x.target)
 	if err != nil {
 		return nil, err

@@ -149,12 +149,7 @@ func (v *settings) trust() (attestation.Trust, error) {
 		if block == nil || block.Type != "CERTIFICATE" {
 			return attestation.Trust{}, usage("", "local root: %s holds no PEM certificate", v.localRoot)
 		}
-		root, err := x509.ParseCertificate(block.Bytes)
-		if err != nil {
-			return attestation.Trust{}, usage("", "local root: %s: %w", v.localRoot, err)
-		}
-		t, err := attestation.TrustLocal(root)
-		return t, asUsage(err)
+		return trustLocal(v.localRoot, block.Bytes)
 	}
 	b, err := os.ReadFile(v.measurements)
 	if err != nil {
@@ -168,6 +163,15 @@ func (v *settings) trust() (attestation.Trust, error) {
 		}
 	}
 	t, err := attestation.TrustAWS(list...)
+	return t, asUsage(err)
+}
+
+func trustLocal(path string, der []byte) (attestation.Trust, error) {
+	root, err := x509.ParseCertificate(der)
+	if err != nil {
+		return attestation.Trust{}, usage("", "local root: %s: %w", path, err)
+	}
+	t, err := attestation.TrustLocal(root)
 	return t, asUsage(err)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/attestation/bundle"
+	"github.com/sallyport/sallyport/attestation/bundle/shares"
 	"github.com/sallyport/sallyport/host/client"
 )
 
@@ -74,6 +75,7 @@ func judge(err error) (code int, hint string) {
 		review     *client.ReviewError
 		sealed     *bundle.Error
 		attested   *attestation.Error
+		share      *shares.Error
 		pending    *client.PendingError
 		api        *client.APIError
 		host       *client.HostError
@@ -86,6 +88,10 @@ func judge(err error) (code int, hint string) {
 		return ExitUnverified, "do not approve it: it is not what its users have signed"
 	case errors.As(err, &sealed), errors.As(err, &attested):
 		return ExitUnverified, "do not use what is in it"
+	case errors.As(err, &share) && share.Missing > 0:
+		return ExitUsage, "give the answers of more parties"
+	case errors.As(err, &share):
+		return ExitUnverified, "do not use what its node sent"
 	case errors.As(err, &pending):
 		return ExitPending, "another approver runs: sallyport activity approve " + pending.Activity.ID
 	case errors.As(err, &api):

@@ -10,19 +10,29 @@ import (
 
 type exportCommand struct {
 	Connection `embed:""`
-	Key        string `xor:"what" placeholder:"ID" help:"The private key to take out: its id, name, or one of its addresses."`
-	Activity   string `xor:"what" placeholder:"ID" help:"Collect an export that had to wait for approvals; needs its --target."`
-	Out        string `xor:"where" type:"path" placeholder:"FILE" help:"Write the secret here as hex, mode 0600. Never overwrites."`
-	Stdout     bool   `xor:"where" help:"Print the secret on standard output."`
-	Target     string `type:"path" placeholder:"FILE" help:"Keep the target key here, from before the request until the secret is written. Without it the key is kept only when the export has to wait, in ACTIVITY.target."`
-	BundleOut  string `type:"path" placeholder:"FILE" help:"Keep the bundle too: evidence for sallyport-verify, sealed."`
+	Key        string   `xor:"what" placeholder:"ID" help:"The private key to take out: its id, name, or one of its addresses."`
+	Activity   string   `xor:"what" placeholder:"ID" help:"Collect an export that had to wait for approvals; needs its --target."`
+	Combine    []string `xor:"what" sep:"none" type:"path" placeholder:"FILE" help:"Combine the shares of an MPC key: what one node answered to an export with mode shares. Once for each; needs --target, and --quorum-key lists all nodes, with commas."`
+	Format     string   `enum:"hex,xprv" default:"hex" help:"With --combine: hex, or xprv of a key on secp256k1."`
+	Out        string   `xor:"where" type:"path" placeholder:"FILE" help:"Write the secret here as hex, mode 0600. Never overwrites."`
+	Stdout     bool     `xor:"where" help:"Print the secret on standard output."`
+	Target     string   `type:"path" placeholder:"FILE" help:"Keep the target key here, from before the request until the secret is written. Without it the key is kept only when the export has to wait, in ACTIVITY.target."`
+	BundleOut  string   `type:"path" placeholder:"FILE" help:"Keep the bundle too: evidence for sallyport-verify, sealed."`
 }
 
 // Validate checks what the flags say together.
 func (c *exportCommand) Validate() error {
 	switch {
+	case len(c.Combine) > 0:
+		if err := c.validateCombine(); err != nil {
+			return err
+		}
+	case c.Format != formatHex:
+		return errors.New("--format: goes with --combine")
 	case c.Key == "" && c.Activity == "":
-		return errors.New("--key or --activity: one must be given")
+		return errors.New("--key, --activity or --combine: one must be given")
+	}
+	switch {
 	case c.Out == "" && !c.Stdout:
 		return errors.New("--out or --stdout: one must be given, for the secret")
 	case c.Activity != "" && c.Target == "":
@@ -33,6 +43,9 @@ func (c *exportCommand) Validate() error {
 
 // Run exports or collects.
 func (c *exportCommand) Run(ctx context.Context, s *Streams) error {
+	if len(c.Combine) > 0 {
+		return explain(c.combine(s))
+	}
 	return c.run(ctx, s, needUser, c.work)
 }
 
@@ -85,12 +98,18 @@ func (c *exportCommand) work(ctx context.Context, s *session) error {
 		return err
 	}
 	if c.Target != "" {
-		// It could open the bundle again, wherever a copy of that is.
-		if err := os.Remove(c.Target); err != nil {
-			return usage("remove it: it opens the bundle", "target key: %w", err)
-		}
-		s.note("removed the target key %s", safe(c.Target))
+		return c.forget(s)
 	}
+	return nil
+}
+
+// forget removes the target key: it could open the bundle again, wherever a copy
+// of that is.
+func (c *exportCommand) forget(s *session) error {
+	if err := os.Remove(c.Target); err != nil {
+		return usage("remove it: it opens the bundle", "target key: %w", err)
+	}
+	s.note("removed the target key %s", safe(c.Target))
 	return nil
 }
 

@@ -90,7 +90,7 @@ func readKeyFile(path string, s *Streams) (*client.APIKey, error) {
 
 // targetFileJSON is the target key of an export that is not opened yet.
 type targetFileJSON struct {
-	PrivateKeyID     string `json:"privateKeyId"`
+	PrivateKeyID     string `json:"privateKeyId,omitempty"`
 	TargetPublicKey  string `json:"targetPublicKey"`  // 65 bytes uncompressed, hex
 	TargetPrivateKey string `json:"targetPrivateKey"` // 32 bytes, hex
 }

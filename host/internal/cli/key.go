@@ -8,6 +8,35 @@ import (
 
 type keyGroup struct {
 	Generate keyGenerate `cmd:"" help:"Make an API key: NAME.key, mode 0600. Prints the public key, to hand to whoever makes you a user."`
+	Target   keyTarget   `cmd:"" help:"Make a target key for an export by the node API: NAME.target, mode 0600. Prints the target_public_key."`
+}
+
+type keyTarget struct {
+	Name string `arg:"" help:"The file is NAME.target."`
+	JSON bool   `name:"json" help:"Print one JSON document on standard output."`
+}
+
+// Run makes a target key file.
+func (k *keyTarget) Run(_ context.Context, s *Streams) error {
+	return explain(k.run(&session{Streams: s, json: k.JSON}))
+}
+
+func (k *keyTarget) run(s *session) error {
+	key, err := client.NewTargetKey()
+	if err != nil {
+		return err
+	}
+	path := k.Name + ".target"
+	if err := writeNew(path, targetFileJSON{TargetPublicKey: key.PublicHex(), TargetPrivateKey: key.PrivateHex()}); err != nil {
+		return err
+	}
+	if !s.json {
+		s.note("wrote %s; it opens what is sealed to it, once", safe(path))
+	}
+	return s.show(struct {
+		TargetPublicKey string `json:"targetPublicKey"`
+		TargetFile      string `json:"targetFile"`
+	}{key.PublicHex(), path}, func(p *printer) { p.line("%s", key.PublicHex()) })
 }
 
 type keyGenerate struct {
