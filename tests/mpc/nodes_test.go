@@ -202,6 +202,7 @@ func (c *cluster) sign(scheme string, ids []string, public string, nodes []int, 
 }
 
 func TestThreeNodesMakeAKeyTwoSignAndLetItOut(t *testing.T) {
+	t.Parallel()
 	c := newCluster(t, 3)
 	for _, scheme := range []string{"ecdsa", "ed25519"} {
 		ids, public := c.keygen(scheme, 2)

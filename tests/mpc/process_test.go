@@ -75,6 +75,7 @@ func engines(enclave int) (out []int) {
 }
 
 func TestThreeAppliancesOfTheDevelopmentCommand(t *testing.T) {
+	t.Parallel()
 	a, err := appliance.Start(build(t), "--nodes", "3", "--threshold", "2", "--root-users", "2")
 	if err != nil {
 		t.Fatal(err)

@@ -52,18 +52,15 @@ func (c *cluster) launch(ctx context.Context) (*Credentials, error) {
 		}
 		running[i].EnclavePID = n.enclave.cmd.Process.Pid
 	}
-	shown, err := c.credentials(ctx, apis, keys, *running[0])
-	if err != nil {
-		return nil, err
-	}
+	shown := *running[0]
 	shown.RelayAddress = c.nodes[0].hostAddress.RelayAddress
 	for i, r := range running {
 		shown.Nodes = append(shown.Nodes, Node{
-			BaseURL: r.BaseURL, AdminToken: c.tokens[i], OrganizationID: shown.OrganizationID, QuorumPublicKey: r.QuorumPublicKey,
+			BaseURL: r.BaseURL, AdminToken: c.tokens[i], QuorumPublicKey: r.QuorumPublicKey,
 			AttestationRoot: r.AttestationRoot, EnclavePID: r.EnclavePID, HostPID: r.HostPID,
 		})
 	}
-	return shown, nil
+	return c.credentials(ctx, apis, keys, shown)
 }
 
 // add makes the place of a node.

@@ -32,6 +32,9 @@ func (a *appliance) credentials(ctx context.Context, apis []founder, quorumKeys 
 		}
 	}
 	running.OrganizationID, running.Users = k.OrganizationID, k.Users
+	for i := range running.Nodes {
+		running.Nodes[i].OrganizationID = k.OrganizationID
+	}
 	k.Credentials = running
 	if err := a.folder.save(readyFile, k); err != nil {
 		return nil, err
