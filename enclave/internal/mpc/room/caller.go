@@ -247,9 +247,21 @@ func (c *Caller) line(node mpc.NodeID, pair Pair) (*line, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.forgetLines()
 	l := &line{sealer: sealer, opener: opener}
 	c.lines[at] = l
 	return l, nil
+}
+
+// forgetLines drops the lines of pairs that are gone. Those of all others stay,
+// used or not: the keys of a pair are taken once, so that a line that is dropped
+// too early cannot be made again. The caller holds c.mu.
+func (c *Caller) forgetLines() {
+	for at := range c.lines {
+		if c.pairs.Common(at.node, [][8]byte{at.pair}) == nil {
+			delete(c.lines, at)
+		}
+	}
 }
 
 // meet begins a handshake, or asks the other side to: of two nodes the smaller does.

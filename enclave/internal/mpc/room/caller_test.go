@@ -102,3 +102,26 @@ func TestCallReachesANodeThatHasRestarted(t *testing.T) {
 		}
 	}
 }
+
+func TestLinesOfPairsThatAreGoneAreForgotten(t *testing.T) {
+	self, peer := mpc.NodeID{2, 0}, mpc.NodeID{2, 1}
+	pairs := newFakePairs(self, []mpc.NodeID{self, peer})
+	c := NewCaller(mpctest.NewRelay(), pairs, slog.New(slog.DiscardHandler))
+	defer c.Close()
+	const kept = 4
+	for i := range 5 * kept {
+		have := append([][8]byte{{byte(i)}}, pairs.IDs(peer)...)
+		pairs.have[peer] = have[:min(len(have), kept)]
+		if _, err := c.line(peer, pairs.Common(peer, have[:1])); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(c.lines); n != kept {
+		t.Errorf("%d lines of %d pairs", n, kept)
+	}
+	for _, id := range pairs.IDs(peer) { // messages under it may still be on their way
+		if _, err := c.line(peer, pairs.Common(peer, [][8]byte{id})); err != nil {
+			t.Errorf("pair %x: %v", id, err)
+		}
+	}
+}
