@@ -38,6 +38,13 @@ type Manifest struct {
 	Measurements []Measurements
 	Flags        Flags
 
+	// Operators sign manifests, OperatorThreshold of them each.
+	Operators         []Operator
+	OperatorThreshold int64
+	// Root is how the root secret comes back after a restart; nil on a local
+	// platform that keeps it in a file or a token.
+	Root *RootPlan
+
 	// Peers are the appliances with which this one holds MPC keys.
 	Peers []Peer
 	// KeyGroup is nil for an appliance whose organizations are its own.
@@ -57,7 +64,7 @@ type Manifest struct {
 // Flags relax promises of the appliance. Every verifier shows them.
 type Flags struct {
 	// Unsigned: no operators have signed the manifest. It is set exactly while
-	// there are none, which is always so in this version of the format.
+	// there are none.
 	Unsigned bool `json:"unsigned" strict:"required"`
 	// OpenOrganizations: organizations are created without an operator.
 	OpenOrganizations bool `json:"openOrganizations" strict:"required"`
@@ -69,8 +76,8 @@ type Flags struct {
 }
 
 // manifestJSON is the canonical form: these members in this order, no space.
-// Operators and witnesses are reserved and empty; the last two members are left
-// out where there is nothing to say.
+// Witnesses are reserved and empty; the last four members are left out where there
+// is nothing to say.
 type manifestJSON struct {
 	Format              string             `json:"format" strict:"required"`
 	Name                string             `json:"name" strict:"required"`
@@ -79,7 +86,7 @@ type manifestJSON struct {
 	Assurance           string             `json:"assurance" strict:"required"`
 	Measurements        []measurementsJSON `json:"measurements" strict:"required"`
 	Flags               Flags              `json:"flags" strict:"required"`
-	Operators           []struct{}         `json:"operators" strict:"required"`
+	Operators           []personJSON       `json:"operators" strict:"required"`
 	Witnesses           []struct{}         `json:"witnesses" strict:"required"`
 	Peers               []peerJSON         `json:"peers" strict:"required"`
 	Appliance           string             `json:"appliance" strict:"required"`
@@ -88,6 +95,8 @@ type manifestJSON struct {
 	Genesis             string             `json:"genesis" strict:"required"`
 	KeyGroup            *KeyGroup          `json:"keyGroup,omitempty"`
 	NodeAPI             *nodeAPIJSON       `json:"nodeApi,omitempty"`
+	OperatorThreshold   int64              `json:"operatorThreshold,omitempty"`
+	Root                *rootPlanJSON      `json:"root,omitempty"`
 }
 
 // Hash returns the SHA-256 of the exact bytes of a manifest.
@@ -128,7 +137,7 @@ func (m *Manifest) Encode() []byte {
 		Assurance:           m.Assurance,
 		Measurements:        []measurementsJSON{},
 		Flags:               m.Flags,
-		Operators:           []struct{}{},
+		Operators:           m.operatorsJSON(),
 		Witnesses:           []struct{}{},
 		Peers:               []peerJSON{},
 		Appliance:           hex.EncodeToString(m.Appliance),
@@ -137,6 +146,8 @@ func (m *Manifest) Encode() []byte {
 		Genesis:             hex.EncodeToString(m.Genesis),
 		KeyGroup:            m.KeyGroup,
 		NodeAPI:             m.NodeAPI.toJSON(),
+		OperatorThreshold:   m.OperatorThreshold,
+		Root:                m.Root.toJSON(),
 	}
 	for i := range m.Peers {
 		j.Peers = append(j.Peers, m.Peers[i].toJSON())
@@ -173,11 +184,20 @@ func (j *manifestJSON) manifest() (*Manifest, error) {
 	if j.Format != ManifestFormat {
 		return nil, errors.New("format: must be " + ManifestFormat)
 	}
-	if len(j.Operators) != 0 || len(j.Witnesses) != 0 {
-		return nil, errors.New("operators and witnesses: must be empty in this version")
+	if len(j.Witnesses) != 0 {
+		return nil, errors.New("witnesses: must be empty in this version")
 	}
-	m := &Manifest{Name: j.Name, Version: j.Version, Epoch: j.Epoch, Assurance: j.Assurance, Flags: j.Flags, KeyGroup: j.KeyGroup}
+	m := &Manifest{
+		Name: j.Name, Version: j.Version, Epoch: j.Epoch, Assurance: j.Assurance, Flags: j.Flags, KeyGroup: j.KeyGroup,
+		OperatorThreshold: j.OperatorThreshold,
+	}
 	var err error
+	if m.Operators, err = parseOperators(j.Operators); err != nil {
+		return nil, err
+	}
+	if m.Root, err = j.Root.rootPlan(); err != nil {
+		return nil, fmt.Errorf("root.%w", err)
+	}
 	if m.NodeAPI, err = j.NodeAPI.nodeAPI(); err != nil {
 		return nil, fmt.Errorf("nodeApi.%w", err)
 	}

@@ -13,13 +13,17 @@ func (m *Manifest) check() error {
 		return errors.New("version: must not be negative")
 	case m.Epoch < 0:
 		return errors.New("epoch: must not be negative")
-	case !m.Flags.Unsigned:
-		return errors.New("flags.unsigned: must be true while there are no operators")
+	}
+	if err := m.checkOperators(); err != nil {
+		return err
 	}
 	if err := m.checkMeasurements(); err != nil {
 		return err
 	}
 	if err := m.checkPeers(); err != nil {
+		return err
+	}
+	if err := m.checkRoot(); err != nil {
 		return err
 	}
 	return m.checkIdentity()

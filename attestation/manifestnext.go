@@ -20,29 +20,63 @@ func (m *Manifest) Relaxations() (out []string) {
 	return out
 }
 
-// Succeeds reports why next may not follow prev, both operating manifests of
-// one appliance. While there are no operators who could sign a change, only a
-// local appliance has successors.
-func (m *Manifest) Succeeds(prev *Manifest) error {
-	same := func(name string, a, b []byte) error {
-		if !bytes.Equal(a, b) {
-			return refuse(ReasonManifest, "manifest: %s: differs from that of the manifest before", name)
-		}
-		return nil
+// Succeeds reports why this manifest may not follow prev in one appliance, and
+// verifies the signatures of prev's operators. What only the enclave can know, such
+// as that the genesis outcome and the sharing are its own, is not judged here.
+func (s *Signed) Succeeds(prev *Manifest) error {
+	m, err := s.Verify()
+	if err != nil {
+		return err
 	}
+	if err := s.VerifyBy(prev.Operators, prev.OperatorThreshold); err != nil {
+		return err
+	}
+	return m.Follows(prev)
+}
+
+// Follows is Succeeds without the signatures.
+func (m *Manifest) Follows(prev *Manifest) error {
 	switch {
-	case m.Assurance != AssuranceLocal || prev.Assurance != AssuranceLocal:
+	case m.Assurance != prev.Assurance:
+		return refuse(ReasonManifest, "manifest: assurance: must stay %s", prev.Assurance)
+	case m.Assurance == AssuranceNitro && len(prev.Operators) == 0:
 		return refuse(ReasonManifest, "manifest: an unsigned change is not accepted on Nitro")
-	case m.Version != prev.Version+1 || prev.Version < 1:
+	case len(prev.Operators) > 0 && len(m.Operators) == 0:
+		return refuse(ReasonManifest, "manifest: operators: must not all leave")
+	case m.Version != prev.Version+1:
 		return refuse(ReasonManifest, "manifest: version: must be %d", prev.Version+1)
 	case m.Epoch != prev.Epoch:
 		return refuse(ReasonManifest, "manifest: epoch: must stay %d", prev.Epoch)
 	}
-	return errors.Join(
-		same("appliance", m.Appliance, prev.Appliance), same("quorumPublicKey", m.QuorumPublicKey, prev.QuorumPublicKey),
-		same("checkpointPublicKey", m.CheckpointPublicKey, prev.CheckpointPublicKey), same("genesis", m.Genesis, prev.Genesis),
-		m.keepsGroup(prev),
-	)
+	if prev.Version == 0 {
+		return m.followsGenesis(prev)
+	}
+	return errors.Join(m.keepsIdentity(prev), m.keepsGroup(prev), m.Root.follows(prev.Root))
+}
+
+// followsGenesis: the first operating manifest has what genesis was asked for.
+func (m *Manifest) followsGenesis(prev *Manifest) error {
+	if m.Root == nil || prev.Root == nil || m.Root.Set != prev.Root.Set || !m.Root.sameHands(prev.Root) {
+		return refuse(ReasonManifest, "manifest: root: must be as in the genesis manifest, with a sharing")
+	}
+	return nil
+}
+
+func (m *Manifest) keepsIdentity(prev *Manifest) error {
+	for _, f := range []struct {
+		name      string
+		now, then []byte
+	}{
+		{"appliance", m.Appliance, prev.Appliance},
+		{"quorumPublicKey", m.QuorumPublicKey, prev.QuorumPublicKey},
+		{"checkpointPublicKey", m.CheckpointPublicKey, prev.CheckpointPublicKey},
+		{"genesis", m.Genesis, prev.Genesis},
+	} {
+		if !bytes.Equal(f.now, f.then) {
+			return refuse(ReasonManifest, "manifest: %s: differs from that of the manifest before", f.name)
+		}
+	}
+	return nil
 }
 
 // keepsGroup reports why a key group would not go on: its members have agreed on

@@ -97,7 +97,7 @@ func TestPeersOutsideTheFormatAreRefused(t *testing.T) {
 func TestOnlyALocalSuccessorIsAccepted(t *testing.T) {
 	nitro := grouped(t)
 	next := grouped(t)
-	if err := next.Succeeds(nitro); err == nil || !strings.Contains(err.Error(), "Nitro") {
+	if err := next.Follows(nitro); err == nil || !strings.Contains(err.Error(), "Nitro") {
 		t.Errorf("got %v", err)
 	}
 	prev := &attestation.Manifest{
@@ -118,7 +118,7 @@ func TestOnlyALocalSuccessorIsAccepted(t *testing.T) {
 		m := *prev
 		m.Version = 2
 		test.change(&m)
-		err := m.Succeeds(prev)
+		err := m.Follows(prev)
 		if (test.want == "" && err != nil) || (test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want))) {
 			t.Errorf("%s: got %v, want %q", name, err, test.want)
 		}
@@ -151,13 +151,13 @@ func TestKeyGroupStays(t *testing.T) {
 		m := local()
 		m.Version, m.Peers = 3, append([]attestation.Peer(nil), prev.Peers...)
 		test.change(m)
-		err := m.Succeeds(prev)
+		err := m.Follows(prev)
 		if (test.want == "" && err != nil) || (test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want))) {
 			t.Errorf("%s: got %v, want %q", name, err, test.want)
 		}
 	}
 	prev.KeyGroup = nil
-	if err := next(prev).Succeeds(prev); err != nil {
+	if err := next(prev).Follows(prev); err != nil {
 		t.Errorf("a first key group: %v", err)
 	}
 }

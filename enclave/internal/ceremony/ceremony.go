@@ -36,7 +36,9 @@ type Appliance struct {
 	mu       sync.RWMutex
 	phase    wire.Phase
 	reason   string
+	signed   *attestation.Signed
 	manifest *attestation.Manifest
+	awaiting map[string]ceremonyRoute // by path, in AwaitingRoot
 	boot     *boot.Boot
 	journal  *journal.Journal
 	service  *org.Service
@@ -60,7 +62,7 @@ type handler func(a *Appliance, ctx context.Context, req *wire.Request) (*wire.R
 // routes are what each phase answers, by API.
 var routes = map[wire.Phase]map[wire.API]handler{
 	wire.PhaseStarting:     {},
-	wire.PhaseAwaitingRoot: {},
+	wire.PhaseAwaitingRoot: {wire.APISallyport: (*Appliance).serveCeremony},
 	wire.PhaseReady: {
 		wire.APIActivity:  (*Appliance).serve,
 		wire.APISallyport: (*Appliance).serve,
@@ -228,20 +230,22 @@ func (a *Appliance) phaseNow() wire.Phase {
 
 // open walks the phases up to Ready.
 func (a *Appliance) open(ctx context.Context, raw []byte) error {
-	m, err := a.accept(raw)
+	signed, m, err := a.accept(raw)
 	if err != nil {
 		return err
 	}
-	b, err := boot.New(ctx, a.platform.Attester, raw, m.QuorumPublicKey)
+	b, err := boot.New(ctx, a.platform.Attester, signed.Manifest, m.QuorumPublicKey)
 	if err != nil {
 		return err
 	}
 	a.mu.Lock()
-	a.manifest, a.boot = m, b
+	a.signed, a.manifest, a.boot = signed, m, b
 	a.mu.Unlock()
-	a.enter(wire.PhaseAwaitingRoot, "")
-
-	secret, err := a.platform.Root.Secret(ctx)
+	if m.Version == 0 {
+		a.found(ctx, m)
+		return ctx.Err()
+	}
+	secret, err := a.rootSecret(ctx, m)
 	if errors.Is(err, platform.ErrNoRoot) {
 		a.enter(wire.PhaseAwaitingRoot, "no root has been given: "+a.platform.Root.Describe())
 		return nil
@@ -253,32 +257,50 @@ func (a *Appliance) open(ctx context.Context, raw []byte) error {
 	return a.openState(ctx, m, secret)
 }
 
-// accept judges the manifest: this machine must be one that it names, and it
-// must be past genesis.
-func (a *Appliance) accept(raw []byte) (*attestation.Manifest, error) {
-	m, err := attestation.ParseManifest(raw)
+// rootSecret gets the root back in the way that the manifest names.
+func (a *Appliance) rootSecret(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
+	if m.Root != nil {
+		return a.collect(ctx, m)
+	}
+	a.enter(wire.PhaseAwaitingRoot, "")
+	return a.platform.Root.Secret(ctx)
+}
+
+// accept judges the manifest: enough of its operators must have signed it, and this
+// machine must be one that it names.
+func (a *Appliance) accept(raw []byte) (*attestation.Signed, *attestation.Manifest, error) {
+	signed, err := attestation.ParseSigned(raw)
 	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
+		return nil, nil, err
 	}
+	m, err := signed.Verify()
+	if err != nil {
+		return nil, nil, err
+	}
+	return signed, m, a.suits(m)
+}
+
+// suits tells whether a manifest is one for this machine.
+func (a *Appliance) suits(m *attestation.Manifest) error {
 	if m.Assurance != string(a.platform.Assurance) {
-		return nil, fmt.Errorf("manifest: it is for assurance %q and this machine is %q", m.Assurance, a.platform.Assurance)
+		return fmt.Errorf("manifest: it is for assurance %q and this machine is %q", m.Assurance, a.platform.Assurance)
 	}
-	if m.Version == 0 {
-		return nil, errors.New("manifest: version 0 allows only genesis")
+	if m.Version == 0 && m.Root == nil {
+		return errors.New("manifest: root: must be there at version 0, under which only a ceremony makes keys")
 	}
 	if a.platform.Assurance == platform.Nitro && m.Flags.Unsigned {
-		return nil, errors.New("manifest: an unsigned manifest is not accepted on Nitro")
+		return errors.New("manifest: an unsigned manifest is not accepted on Nitro")
 	}
 	var measured attestation.Measurements
 	for index, pcr := range []*[attestation.PCRSize]byte{&measured.PCR0, &measured.PCR1, &measured.PCR2} {
 		value, err := a.platform.Attester.PCR(index)
 		if err != nil {
-			return nil, fmt.Errorf("PCR%d: %w", index, err)
+			return fmt.Errorf("PCR%d: %w", index, err)
 		}
 		copy(pcr[:], value)
 	}
 	if !m.Accepts(measured) {
-		return nil, errors.New("manifest: it does not accept the measurements of this image")
+		return errors.New("manifest: it does not accept the measurements of this image")
 	}
-	return m, nil
+	return nil
 }

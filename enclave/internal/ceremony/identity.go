@@ -115,10 +115,10 @@ func (i *identity) matches(m *attestation.Manifest) error {
 
 // genesisHash is the hash of a genesis outcome: what was made, by its public
 // names. lp is a 4-byte big-endian length and the bytes.
-func genesisHash(appliance, quorum, checkpoint, identityName []byte) []byte {
+func genesisHash(parts ...[]byte) []byte {
 	h := sha256.New()
 	h.Write([]byte("sallyport genesis v1"))
-	for _, part := range [][]byte{appliance, quorum, checkpoint, identityName} {
+	for _, part := range parts {
 		var n [4]byte
 		binary.BigEndian.PutUint32(n[:], uint32(len(part)))
 		h.Write(n[:])

@@ -71,23 +71,38 @@ func evaluate(coefficients []*bigmod.Nat, x uint8, m *bigmod.Modulus) Share {
 // uncompressed form of [Uncompress] is accepted as well, and is the faster one.
 // The comparison guards against damage, not against whoever can write shares.
 func Combine(c Curve, shares []Share, public []byte) (*Secret, error) {
-	m, err := modulus(c)
-	if err != nil {
-		return nil, err
-	}
-	weights, err := lagrange(c, m, shares)
-	if err != nil {
-		return nil, err
-	}
 	var sum [Size]byte
 	defer clear(sum[:])
-	if err := interpolate(&sum, shares, weights, m); err != nil {
+	if err := combine(&sum, c, shares); err != nil {
 		return nil, err
 	}
 	if !belongs(c, &sum, public) {
 		return nil, ErrMismatch
 	}
 	return NewSecret(sum[:]), nil
+}
+
+// CombineUnchecked is Combine without the comparison, for a secret that has no
+// public key: the caller knows by other means whether it is the right one.
+func CombineUnchecked(c Curve, shares []Share) (*Secret, error) {
+	var sum [Size]byte
+	defer clear(sum[:])
+	if err := combine(&sum, c, shares); err != nil {
+		return nil, err
+	}
+	return NewSecret(sum[:]), nil
+}
+
+func combine(sum *[Size]byte, c Curve, shares []Share) error {
+	m, err := modulus(c)
+	if err != nil {
+		return err
+	}
+	weights, err := lagrange(c, m, shares)
+	if err != nil {
+		return err
+	}
+	return interpolate(sum, shares, weights, m)
 }
 
 func interpolate(out *[Size]byte, shares []Share, weights []*bigmod.Nat, m *bigmod.Modulus) error {

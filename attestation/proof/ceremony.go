@@ -1,0 +1,117 @@
+package proof
+
+import (
+	"bytes"
+	"errors"
+
+	"github.com/sallyport/sallyport/attestation/strictjson"
+)
+
+// The types of a ceremony's payloads.
+const (
+	TypeGenesis      = "APP_PROOF_TYPE_GENESIS"
+	TypeRootReceiver = "APP_PROOF_TYPE_ROOT_RECEIVER"
+)
+
+// GenesisStatement says what a genesis made: under which genesis manifest, and the
+// operating manifest and sharing document that came of it, each by its SHA-256.
+type GenesisStatement struct {
+	TimestampMs     int64 // the enclave's time, Unix milliseconds
+	GenesisManifest [32]byte
+	Manifest        [32]byte
+	Sharing         [32]byte
+}
+
+type genesisPayload struct {
+	Type         string      `json:"type" strict:"required"`
+	TimestampMs  decimal     `json:"timestampMs" strict:"required"`
+	GenesisProof genesisBody `json:"genesisProof" strict:"required"`
+}
+
+type genesisBody struct {
+	GenesisManifestHash strictjson.Hex `json:"genesisManifestHash" strict:"required"`
+	ManifestHash        strictjson.Hex `json:"manifestHash" strict:"required"`
+	SharingHash         strictjson.Hex `json:"sharingHash" strict:"required"`
+}
+
+// Encode returns the payload bytes.
+func (s GenesisStatement) Encode() ([]byte, error) {
+	if s.TimestampMs <= 0 {
+		return nil, errors.New("timestampMs: must be positive")
+	}
+	return strictjson.Marshal(genesisPayload{
+		TypeGenesis, decimal(s.TimestampMs), genesisBody{s.GenesisManifest[:], s.Manifest[:], s.Sharing[:]},
+	})
+}
+
+// ParseGenesisStatement reads payload bytes, exactly as Encode writes them.
+func ParseGenesisStatement(payload []byte) (s GenesisStatement, err error) {
+	var p genesisPayload
+	if err := strictjson.Decode(payload, &p); err != nil {
+		return s, err
+	}
+	g := p.GenesisProof
+	switch {
+	case p.Type != TypeGenesis:
+		return s, errors.New("type: must be " + TypeGenesis)
+	case len(g.GenesisManifestHash) != 32 || len(g.ManifestHash) != 32 || len(g.SharingHash) != 32:
+		return s, errors.New("genesisProof: hashes must be 32 bytes")
+	}
+	s = GenesisStatement{int64(p.TimestampMs), [32]byte(g.GenesisManifestHash), [32]byte(g.ManifestHash), [32]byte(g.SharingHash)}
+	return s, canonical(s.Encode, payload)
+}
+
+// RootReceiverStatement names the key that a booting enclave receives root shares
+// by, and for which manifest. That key lives until the enclave has its root.
+type RootReceiverStatement struct {
+	TimestampMs int64
+	Manifest    [32]byte // SHA-256
+	PublicKey   []byte   // SEC 1 uncompressed P-256, 65 bytes
+}
+
+type receiverPayload struct {
+	Type              string       `json:"type" strict:"required"`
+	TimestampMs       decimal      `json:"timestampMs" strict:"required"`
+	RootReceiverProof receiverBody `json:"rootReceiverProof" strict:"required"`
+}
+
+type receiverBody struct {
+	ManifestHash strictjson.Hex `json:"manifestHash" strict:"required"`
+	PublicKey    strictjson.Hex `json:"publicKey" strict:"required"`
+}
+
+// Encode returns the payload bytes.
+func (s RootReceiverStatement) Encode() ([]byte, error) {
+	if s.TimestampMs <= 0 {
+		return nil, errors.New("timestampMs: must be positive")
+	}
+	if err := checkPoint("rootReceiverProof.publicKey", s.PublicKey); err != nil {
+		return nil, err
+	}
+	return strictjson.Marshal(receiverPayload{TypeRootReceiver, decimal(s.TimestampMs), receiverBody{s.Manifest[:], s.PublicKey}})
+}
+
+// ParseRootReceiverStatement reads payload bytes, exactly as Encode writes them.
+func ParseRootReceiverStatement(payload []byte) (s RootReceiverStatement, err error) {
+	var p receiverPayload
+	if err := strictjson.Decode(payload, &p); err != nil {
+		return s, err
+	}
+	switch {
+	case p.Type != TypeRootReceiver:
+		return s, errors.New("type: must be " + TypeRootReceiver)
+	case len(p.RootReceiverProof.ManifestHash) != 32:
+		return s, errors.New("rootReceiverProof.manifestHash: must be 32 bytes")
+	}
+	s = RootReceiverStatement{int64(p.TimestampMs), [32]byte(p.RootReceiverProof.ManifestHash), p.RootReceiverProof.PublicKey}
+	return s, canonical(s.Encode, payload)
+}
+
+// canonical wants a statement to encode again as it was read.
+func canonical(encode func() ([]byte, error), payload []byte) error {
+	again, err := encode()
+	if err == nil && !bytes.Equal(again, payload) {
+		err = errors.New("the statement must be in its canonical form")
+	}
+	return err
+}

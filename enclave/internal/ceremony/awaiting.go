@@ -1,0 +1,160 @@
+package ceremony
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/proof"
+	"github.com/sallyport/sallyport/attestation/strictjson"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// Paths of a ceremony. Which of them there are depends on the manifest of the boot;
+// none is there once the enclave is Ready.
+const (
+	genesisPath  = "/sallyport/v1/ceremony/genesis"
+	receiverPath = "/sallyport/v1/ceremony/receiver"
+	sharePath    = "/sallyport/v1/ceremony/share"
+)
+
+// A ceremonyRoute answers one path while the root is awaited.
+type ceremonyRoute func(ctx context.Context, req *wire.Request) (any, error)
+
+// await enters AwaitingRoot with the routes of a ceremony.
+func (a *Appliance) await(routes map[string]ceremonyRoute, reason string) {
+	a.mu.Lock()
+	a.awaiting = routes
+	a.mu.Unlock()
+	a.enter(wire.PhaseAwaitingRoot, reason)
+}
+
+// serveCeremony answers the paths of the ceremony that this boot waits for.
+func (a *Appliance) serveCeremony(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	a.mu.RLock()
+	route := a.awaiting[req.Path]
+	a.mu.RUnlock()
+	if route == nil {
+		return nil, wire.Errorf(wire.NotFound, "", "the enclave is %s and has no path %.64q", wire.PhaseAwaitingRoot, req.Path)
+	}
+	answer, err := route(ctx, req)
+	if err != nil {
+		return nil, err
+	}
+	body, err := json.Marshal(answer)
+	if err != nil {
+		return nil, err
+	}
+	return &wire.Reply{Status: httpOK, Body: body}, nil
+}
+
+// fresh attests a client's nonce, if there is one.
+func (a *Appliance) fresh(ctx context.Context, req *wire.Request) (*attestation.FreshAttestation, error) {
+	if len(req.Nonce) == 0 {
+		return nil, nil
+	}
+	return a.boot.Challenge(ctx, req.Nonce)
+}
+
+// A receiverReply names the key to seal shares to, and proves whose it is.
+type receiverReply struct {
+	Proof    proof.AppProof                `json:"proof"`
+	Document []byte                        `json:"attestationDocument"`
+	Manifest []byte                        `json:"manifest"` // signed
+	Sharing  []byte                        `json:"sharing"`
+	Received int                           `json:"received"` // holders that have given their shares
+	Fresh    *attestation.FreshAttestation `json:"freshAttestation,omitempty"`
+}
+
+// A shareRequest is one holder's share.
+type shareRequest struct {
+	Holder      strictjson.Hex `json:"holder" strict:"required"`
+	SealedShare strictjson.Hex `json:"sealedShare" strict:"required"`
+}
+
+type shareReply struct {
+	Received  int   `json:"received"`
+	Threshold int64 `json:"threshold"`
+}
+
+// collect waits until enough holders have given their shares.
+func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
+	if m.Root.KMS != nil {
+		return nil, errNoKMS
+	}
+	if err := waitForHost(ctx, a.platform.Host); err != nil {
+		return nil, err
+	}
+	blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{m.Root.Sharing})
+	if err != nil || len(blobs) != 1 {
+		return nil, fmt.Errorf("sharing: the host does not give the document that the manifest names: %w", err)
+	}
+	document, err := readSharing(blobs[0], m)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newReceiver(m, a.boot.ManifestHash, document)
+	if err != nil {
+		return nil, err
+	}
+	defer r.close()
+	a.await(map[string]ceremonyRoute{
+		receiverPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.receiver(ctx, req, r, blobs[0]) },
+		sharePath:    func(_ context.Context, req *wire.Request) (any, error) { return a.share(req, r) },
+	}, fmt.Sprintf("%d of %d holders have to give their shares", m.Root.Threshold, len(m.Root.Holders)))
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case root := <-r.root:
+		return root, nil
+	}
+}
+
+func (a *Appliance) receiver(ctx context.Context, req *wire.Request, r *receiver, sharing []byte) (any, error) {
+	payload, err := proof.RootReceiverStatement{
+		TimestampMs: a.platform.Now().UnixMilli(), Manifest: [32]byte(a.boot.ManifestHash), PublicKey: r.public,
+	}.Encode()
+	if err != nil {
+		return nil, err
+	}
+	out := receiverReply{Document: a.boot.Document(), Manifest: a.signed.Encode(), Sharing: sharing}
+	if out.Proof, err = a.boot.SignProof(payload); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	out.Received = len(r.shares)
+	r.mu.Unlock()
+	out.Fresh, err = a.fresh(ctx, req)
+	return out, err
+}
+
+func (a *Appliance) share(req *wire.Request, r *receiver) (any, error) {
+	var in shareRequest
+	if err := strictjson.DecodeRequest(req.Body, &in); err != nil {
+		return nil, wire.Errorf(wire.InvalidArgument, "", "%v", err)
+	}
+	count, err := r.post(in.Holder, in.SealedShare)
+	if err != nil {
+		return nil, err
+	}
+	a.log.Info("share received", "holder", r.manifest.Root.Holder(in.Holder).Name, "received", count, "threshold", r.document.Threshold)
+	return shareReply{count, r.document.Threshold}, nil
+}
+
+// founding is genesis by ceremony, once in a boot.
+type founding struct {
+	mu      sync.Mutex
+	outcome *outcome
+}
+
+// found waits for genesis, and then for the end: under a genesis manifest the
+// enclave never serves.
+func (a *Appliance) found(ctx context.Context, m *attestation.Manifest) {
+	var f founding
+	a.await(map[string]ceremonyRoute{
+		genesisPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.genesis(ctx, req, m, &f) },
+	}, "genesis has to be asked for")
+	<-ctx.Done()
+}

@@ -1,0 +1,166 @@
+package ceremony
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/cloudflare/circl/hpke"
+	"github.com/cloudflare/circl/kem"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/sharing"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// A receiver collects the holders' shares of one boot, sealed to a key that lives no
+// longer than that. It counts people: a share that is posted again counts once.
+type receiver struct {
+	manifest     *attestation.Manifest
+	manifestHash []byte
+	document     *sharing.Document
+	public       []byte // SEC 1 uncompressed, 65 bytes
+
+	mu     sync.Mutex
+	key    kem.PrivateKey // nil once there is a root
+	shares map[string]keys.Share
+	root   chan []byte
+}
+
+func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing.Document) (*receiver, error) {
+	public, key, err := hpke.KEM_P256_HKDF_SHA256.Scheme().GenerateKeyPair()
+	if err != nil {
+		return nil, err
+	}
+	r := &receiver{
+		manifest: m, manifestHash: manifestHash, document: document, key: key, shares: map[string]keys.Share{}, root: make(chan []byte, 1),
+	}
+	r.public, err = public.MarshalBinary()
+	return r, err
+}
+
+// readSharing checks that a document is the one of a manifest, and fits it.
+func readSharing(raw []byte, m *attestation.Manifest) (*sharing.Document, error) {
+	if !bytes.Equal(attestation.Hash(raw), m.Root.Sharing) {
+		return nil, errors.New("sharing: it is not the document that the manifest names")
+	}
+	d, err := sharing.Parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	fits := bytes.Equal(d.Appliance, m.Appliance) && d.Set == m.Root.Set && d.Threshold == m.Root.Threshold && len(d.Shares) == len(m.Root.Holders)
+	for _, h := range m.Root.Holders {
+		fits = fits && d.Of(h.PublicKey) != nil
+	}
+	if !fits {
+		return nil, errors.New("sharing: it is of another root than the manifest's")
+	}
+	return d, nil
+}
+
+// Reasons of refused shares.
+const (
+	reasonHolder = "HOLDER_UNKNOWN"
+	reasonSealed = "SHARE_NOT_FOR_THIS_BOOT"
+	reasonShare  = "SHARE_WRONG"
+	reasonRoot   = "ROOT_WRONG"
+)
+
+// post takes a sealed share of a holder and returns how many holders have given
+// theirs. With the last one needed the root is handed on.
+func (r *receiver) post(holder, sealed []byte) (count int, err error) {
+	h := r.manifest.Root.Holder(holder)
+	if h == nil {
+		return 0, wire.Errorf(wire.PermissionDenied, reasonHolder, "holder: the manifest names no holder with this key")
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.key == nil {
+		return int(r.document.Threshold), nil
+	}
+	share, err := r.open(holder, sealed)
+	if err != nil {
+		return 0, wire.Errorf(wire.InvalidArgument, reasonSealed, "sealedShare: it is not sealed to the root-receiving key of this boot, by this holder, under this manifest")
+	}
+	defer clear(share)
+	if subtle.ConstantTimeCompare(sharing.Hash(r.document.Appliance, r.document.Set, holder, share), r.document.Of(holder).Hash) != 1 {
+		return 0, wire.Errorf(wire.InvalidArgument, reasonShare, "sealedShare: it is not the share of %s in this root's sharing", h.Name)
+	}
+	if _, ok := r.shares[string(holder)]; !ok {
+		r.shares[string(holder)] = keys.Share{Index: share[0], Value: keys.NewSecret(share[1:])}
+	}
+	count = len(r.shares)
+	if int64(count) < r.document.Threshold {
+		return count, nil
+	}
+	return count, r.combine()
+}
+
+func (r *receiver) open(holder, sealed []byte) ([]byte, error) {
+	if len(sealed) != sharing.SealedSize {
+		return nil, errors.New("length")
+	}
+	info, aad := sharing.PostedContext(r.manifestHash, r.public, holder)
+	recipient, err := ceremonySuite.NewReceiver(r.key, info)
+	if err != nil {
+		return nil, err
+	}
+	opener, err := recipient.Setup(sealed[:len(r.public)])
+	if err != nil {
+		return nil, err
+	}
+	return opener.Open(sealed[len(r.public):], aad)
+}
+
+// combine hands the root on, or forgets all shares. The caller holds the lock.
+func (r *receiver) combine() error {
+	var list []keys.Share
+	for _, s := range r.shares {
+		list = append(list, s)
+	}
+	half, err := keys.CombineUnchecked(keys.Ed25519, list)
+	r.forget()
+	if err != nil {
+		return fmt.Errorf("internal error: combining shares: %w", err)
+	}
+	defer half.Erase()
+	root := rootOf(r.document.Appliance, r.document.Set, half.Expose(), nil)
+	if subtle.ConstantTimeCompare(sharing.RootCheck(r.document.Appliance, r.document.Set, root), r.document.RootCheck) != 1 {
+		clear(root)
+		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "the shares do not make the root of this manifest; all of them are forgotten")
+	}
+	r.key = nil // what was sealed to it opens no more
+	r.root <- root
+	return nil
+}
+
+func (r *receiver) forget() {
+	for holder, s := range r.shares {
+		s.Value.Erase()
+		delete(r.shares, holder)
+	}
+}
+
+// close forgets the key and the shares.
+func (r *receiver) close() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.key = nil
+	r.forget()
+	select {
+	case root := <-r.root:
+		clear(root)
+	default:
+	}
+}
+
+// random fills a new slice; it never fails.
+func random(n int) []byte {
+	b := make([]byte, n)
+	rand.Read(b)
+	return b
+}

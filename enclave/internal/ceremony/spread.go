@@ -1,0 +1,95 @@
+package ceremony
+
+import (
+	"crypto/hkdf"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cloudflare/circl/hpke"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/sharing"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+)
+
+// halfSize is each half of a root secret, and the secret.
+const halfSize = 32
+
+// ceremonySuite is the one of all ceremonies: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and
+// AES-256-GCM (RFC 9180, section 7).
+var ceremonySuite = hpke.NewSuite(hpke.KEM_P256_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES256GCM)
+
+// spread makes a root secret and the document that spreads it as a plan says. The
+// caller clears the secret.
+func spread(appliance []byte, plan *attestation.RootPlan) (root []byte, doc *sharing.Document, err error) {
+	doc = &sharing.Document{Appliance: appliance, Set: plan.Set, Threshold: plan.Threshold}
+	if plan.KMS != nil {
+		return nil, nil, errNoKMS
+	}
+	half, err := keys.Generate(keys.Ed25519, rand.Reader) // 32 random bytes below 2^256-189
+	if err != nil {
+		return nil, nil, err
+	}
+	defer half.Erase()
+	if doc.Shares, err = deal(appliance, plan, half); err != nil {
+		return nil, nil, err
+	}
+	root = rootOf(appliance, plan.Set, half.Expose(), nil)
+	doc.RootCheck = sharing.RootCheck(appliance, plan.Set, root)
+	return root, doc, nil
+}
+
+// rootOf makes a root secret of its halves, either of which may be missing where
+// the plan has none. Neither tells anything of it without the other.
+func rootOf(appliance []byte, set int64, quorum, kms []byte) []byte {
+	var ikm []byte
+	for _, half := range [][]byte{quorum, kms} {
+		ikm = append(binary.BigEndian.AppendUint32(ikm, uint32(len(half))), half...)
+	}
+	defer clear(ikm)
+	info := binary.BigEndian.AppendUint64(append([]byte("sallyport root secret v1\x00"), appliance...), uint64(set))
+	root, err := hkdf.Key(sha256.New, ikm, nil, string(info), halfSize)
+	if err != nil {
+		panic("internal error: deriving the root secret")
+	}
+	return root
+}
+
+// deal splits the quorum's half and seals a share to each holder.
+func deal(appliance []byte, plan *attestation.RootPlan, half *keys.Secret) (out []sharing.Share, err error) {
+	split, err := keys.Split(keys.Ed25519, half, int(plan.Threshold), len(plan.Holders), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	for i, h := range plan.Holders {
+		share := append([]byte{split[i].Index}, split[i].Value.Expose()...)
+		split[i].Value.Erase()
+		info, aad := sharing.HolderContext(appliance, plan.Set, h.PublicKey)
+		sealed, err := sealTo(h.PublicKey, info, aad, share)
+		out = append(out, sharing.Share{Holder: h.PublicKey, Hash: sharing.Hash(appliance, plan.Set, h.PublicKey, share), Sealed: sealed})
+		clear(share)
+		if err != nil {
+			return nil, fmt.Errorf("sealing the share of %s: %w", h.Name, err)
+		}
+	}
+	return out, nil
+}
+
+func sealTo(public, info, aad, plain []byte) ([]byte, error) {
+	key, err := hpke.KEM_P256_HKDF_SHA256.Scheme().UnmarshalBinaryPublicKey(public)
+	if err != nil {
+		return nil, err
+	}
+	sender, err := ceremonySuite.NewSender(key, info)
+	if err != nil {
+		return nil, err
+	}
+	enc, sealer, err := sender.Setup(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	ciphertext, err := sealer.Seal(plain, aad)
+	return append(enc, ciphertext...), err
+}
