@@ -45,7 +45,7 @@ type Options struct {
 type Enclave struct {
 	wire.Enclave
 	Host     wire.Host
-	Manifest []byte            // operating manifest, canonical bytes
+	Manifest []byte            // what it boots with: canonical bytes, or signed
 	Trust    attestation.Trust // accepts this enclave's documents
 
 	dir     string // of the simulated attestation root
@@ -56,8 +56,18 @@ type Enclave struct {
 	done    chan struct{}
 }
 
-// New goes through genesis and boots an enclave to Ready. It ends with the test.
-func New(t testing.TB, options Options) *Enclave {
+// Unfounded boots an enclave under a manifest whose root comes by a ceremony, and
+// does not wait for any phase. It ends with the test.
+func Unfounded(t testing.TB, options Options, manifest []byte) *Enclave {
+	t.Helper()
+	e := prepare(t, options)
+	e.Manifest = manifest
+	e.Boot(t)
+	t.Cleanup(func() { e.Stop() })
+	return e
+}
+
+func prepare(t testing.TB, options Options) *Enclave {
 	t.Helper()
 	if options.Host == nil {
 		options.Host = NewHost()
@@ -70,11 +80,18 @@ func New(t testing.TB, options Options) *Enclave {
 	}
 	e := &Enclave{Host: options.Host, root: &memoryRoot{}, options: options, dir: t.TempDir()}
 	e.newModule(t)
+	return e
+}
+
+// New goes through genesis and boots an enclave to Ready. It ends with the test.
+func New(t testing.TB, options Options) *Enclave {
+	t.Helper()
+	e := prepare(t, options)
 	first := &attestation.Manifest{
 		Name: "enclavetest", Assurance: string(platform.Local),
 		Measurements: []attestation.Measurements{attestation.LocalMeasurements()},
 		Flags: attestation.Flags{
-			Unsigned: true, OpenOrganizations: !options.ClosedOrganizations, SingleCustodian: true, PlaintextExport: true,
+			Unsigned: true, OpenOrganizations: !e.options.ClosedOrganizations, SingleCustodian: true, PlaintextExport: true,
 		},
 	}
 	manifest, err := ceremony.Genesis(t.Context(), e.platform(), first.Encode(), func([]byte) error { return nil })
@@ -135,10 +152,16 @@ func (e *Enclave) Stop() {
 // comes to.
 func (e *Enclave) Restart(t testing.TB) *wire.Status {
 	t.Helper()
+	e.Reboot(t)
+	return e.Wait(t)
+}
+
+// Reboot is Restart that does not wait for any phase.
+func (e *Enclave) Reboot(t testing.TB) {
+	t.Helper()
 	e.Stop()
 	e.newModule(t)
 	e.Boot(t)
-	return e.Wait(t)
 }
 
 // Wait returns the status once the enclave is past Starting and AwaitingRoot.

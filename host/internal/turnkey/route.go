@@ -20,8 +20,12 @@ func newTable(lane *front.Lane, ready *readiness) *table {
 		exact: map[string]*front.Route{
 			"/sallyport/v1/organizations": {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/status":        {API: wire.APISallyport, Lane: lane, Allow: http.MethodGet},
-			"/healthz":                    {Page: serveAlive, Allow: "GET, HEAD"},
-			"/readyz":                     {Page: ready.serve, Allow: "GET, HEAD"},
+			// A ceremony's: which of them there are, the enclave says.
+			"/sallyport/v1/ceremony/genesis":  {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/sallyport/v1/ceremony/receiver": {API: wire.APISallyport, Lane: lane, Allow: http.MethodGet},
+			"/sallyport/v1/ceremony/share":    {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/healthz":                        {Page: serveAlive, Allow: "GET, HEAD"},
+			"/readyz":                         {Page: ready.serve, Allow: "GET, HEAD"},
 		},
 	}
 }

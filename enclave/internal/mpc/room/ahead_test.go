@@ -104,7 +104,7 @@ func crowd(t *testing.T, w *world, e *witnessed, shares []*mpc.Share, signers, s
 			for i := range signatures / signers {
 				for try := 0; ; try++ {
 					up.RLock()
-					for wait := 0; patient && wait < 300 && !w.ready(shares, signers); wait++ {
+					for wait := 0; patient && wait < 3000 && !w.ready(shares, signers); wait++ {
 						time.Sleep(10 * time.Millisecond)
 					}
 					got, errs := w.sign(shares, fmt.Sprint("message ", s, i), []int{0, 1}, func(_ int, q *mpc.SignRequest) { q.Presign = "default" })
