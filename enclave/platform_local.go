@@ -33,7 +33,7 @@ func parseOptions(args []string) (*options, error) {
 	set := flag.NewFlagSet("sallyport-enclave-local", flag.ExitOnError)
 	set.StringVar(&o.listen, "listen", "", "door of the enclave, unix:PATH or vsock:CID:PORT")
 	set.StringVar(&o.host, "host", "", "door of the host, unix:PATH or vsock:CID:PORT")
-	set.StringVar(&o.root, "root", "", "where the root secret is kept: file:PATH, or a PKCS#11 URI and ;wrapped=PATH")
+	set.StringVar(&o.root, "root", "", "where the root secret is kept: file:PATH, a PKCS#11 URI and ;wrapped=PATH, or ceremony")
 	set.StringVar(&o.manifest, "manifest", "", "manifest file, made at the first start")
 	set.StringVar(&o.attestationRoot, "attestation-root", "", "certificate file of the simulated attestation root, PEM; its key lies beside it")
 	set.StringVar(&o.name, "name", "local", "name in the manifest")
@@ -95,7 +95,7 @@ func newMachine(args []string, log *slog.Logger) (*machine, error) {
 func localManifest(ctx context.Context, p *platform.Platform, o *options) ([]byte, error) {
 	manifest, err := os.ReadFile(o.manifest)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return manifest, err
+		return bytes.TrimSuffix(manifest, []byte("\n")), err
 	}
 	pending := o.manifest + ".pending"
 	if kept, err := os.ReadFile(pending); err == nil {

@@ -19,6 +19,9 @@ const rootSize = 32
 
 // openRoot chooses the root by its address.
 func openRoot(address string) (platform.Root, error) {
+	if address == "ceremony" {
+		return ceremonyRoot{}, nil
+	}
 	if path, ok := strings.CutPrefix(address, "file:"); ok {
 		return fileRoot(path), nil
 	}
@@ -29,8 +32,19 @@ func openRoot(address string) (platform.Root, error) {
 		}
 		return openTokenRoot(uri, path)
 	}
-	return nil, errors.New("-root must be file:PATH or pkcs11:...;wrapped=PATH")
+	return nil, errors.New("-root must be file:PATH, pkcs11:...;wrapped=PATH, or ceremony")
 }
+
+// A ceremonyRoot is none of this machine's: the manifest says how the root comes.
+type ceremonyRoot struct{}
+
+func (ceremonyRoot) Describe() string { return "ceremony: the holders that the manifest names give it" }
+
+func (ceremonyRoot) Create(context.Context, []byte) error {
+	return errors.New("-root ceremony: the manifest file must be there, signed by its operators: sallyport manifest new")
+}
+
+func (ceremonyRoot) Secret(context.Context) ([]byte, error) { return nil, platform.ErrNoRoot }
 
 // A fileRoot is a file with the root secret in hex. It protects nothing.
 type fileRoot string

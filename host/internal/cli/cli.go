@@ -35,6 +35,8 @@ type Verbs struct {
 	Users    usersGroup    `cmd:"" help:"Create and list users."`
 	Quorum   quorumGroup   `cmd:"" help:"Set who approves."`
 	Status   statusCommand `cmd:"" help:"Verify an appliance and show what it is."`
+	Manifest manifestGroup `cmd:"" help:"Write, sign and compare manifests: what an appliance is, and who decides over it."`
+	Ceremony ceremonyGroup `cmd:"" help:"Bring an appliance up: make its keys, give it its root."`
 }
 
 // Streams are what a verb reads and writes besides files. They are bound to

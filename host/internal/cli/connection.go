@@ -2,7 +2,6 @@ package cli
 
 import (
 	"crypto/x509"
-	"encoding/json"
 	"encoding/pem"
 	"os"
 
@@ -151,16 +150,9 @@ func (v *settings) trust() (attestation.Trust, error) {
 		}
 		return trustLocal(v.localRoot, block.Bytes)
 	}
-	b, err := os.ReadFile(v.measurements)
+	list, err := readMeasurements(v.measurements)
 	if err != nil {
-		return attestation.Trust{}, usage("", "measurements: %w", err)
-	}
-	var list []attestation.Measurements
-	if json.Unmarshal(b, &list) != nil {
-		list = make([]attestation.Measurements, 1)
-		if err := json.Unmarshal(b, &list[0]); err != nil {
-			return attestation.Trust{}, usage("", "measurements: %s: must be JSON with pcr0, pcr1 and pcr2, 96 lower-case hex digits each", v.measurements)
-		}
+		return attestation.Trust{}, err
 	}
 	t, err := attestation.TrustAWS(list...)
 	return t, asUsage(err)

@@ -10,6 +10,7 @@ import (
 	"github.com/sallyport/sallyport/attestation/bundle"
 	"github.com/sallyport/sallyport/attestation/bundle/shares"
 	"github.com/sallyport/sallyport/host/client"
+	"github.com/sallyport/sallyport/host/client/ceremony"
 )
 
 // The exit codes of the client verbs.
@@ -76,6 +77,9 @@ func judge(err error) (code int, hint string) {
 		sealed     *bundle.Error
 		attested   *attestation.Error
 		share      *shares.Error
+		strange    *ceremony.UnverifiedError
+		denied     *ceremony.RefusedError
+		away       *ceremony.NetworkError
 		pending    *client.PendingError
 		api        *client.APIError
 		host       *client.HostError
@@ -88,6 +92,12 @@ func judge(err error) (code int, hint string) {
 		return ExitUnverified, "do not approve it: it is not what its users have signed"
 	case errors.As(err, &sealed), errors.As(err, &attested):
 		return ExitUnverified, "do not use what is in it"
+	case errors.As(err, &strange):
+		return ExitUnverified, "nothing was given to this enclave"
+	case errors.As(err, &denied):
+		return ExitRefused, ""
+	case errors.As(err, &away):
+		return ExitNetwork, "check --base-url; repeating is safe"
 	case errors.As(err, &share) && share.Missing > 0:
 		return ExitUsage, "give the answers of more parties"
 	case errors.As(err, &share):

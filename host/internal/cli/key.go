@@ -7,8 +7,10 @@ import (
 )
 
 type keyGroup struct {
-	Generate keyGenerate `cmd:"" help:"Make an API key: NAME.key, mode 0600. Prints the public key, to hand to whoever makes you a user."`
-	Target   keyTarget   `cmd:"" help:"Make a target key for an export by the node API: NAME.target, mode 0600. Prints the target_public_key."`
+	Generate keyGenerate     `cmd:"" help:"Make an API key: NAME.key, mode 0600. Prints the public key, to hand to whoever makes you a user."`
+	Operator operatorCommand `cmd:"" help:"Make an operator's key, to sign manifests: NAME.operator, encrypted."`
+	Holder   holderCommand   `cmd:"" help:"Make a holder's key, for a share of the root: NAME.holder, encrypted."`
+	Target   keyTarget       `cmd:"" help:"Make a target key for an export by the node API: NAME.target, mode 0600. Prints the target_public_key."`
 }
 
 type keyTarget struct {

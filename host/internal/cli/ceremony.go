@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"os"
+	"path/filepath"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/host/client/ceremony"
+)
+
+type ceremonyGroup struct {
+	Genesis   ceremonyGenesis   `cmd:"" help:"Have an enclave under a signed genesis manifest make an appliance's keys, and verify what it made."`
+	Provision ceremonyProvision `cmd:"" help:"Give your share of the root to an enclave, once it is verified."`
+}
+
+// ceremonyFlags are those of both.
+type ceremonyFlags struct {
+	BaseURL      string `name:"base-url" required:"" placeholder:"URL" help:"Where the appliance's host is."`
+	Manifest     string `required:"" type:"path" placeholder:"FILE" help:"The signed manifest that the enclave must have booted under. Have it from the operators, not from the host."`
+	LocalRoot    string `type:"path" placeholder:"FILE" xor:"trust" help:"Trust a local platform by its attestation root, a PEM file; it protects nothing."`
+	Measurements string `type:"path" placeholder:"FILE" xor:"trust" help:"The images that you have built or checked yourself: JSON with pcr0, pcr1 and pcr2, or a list of such."`
+	JSON         bool   `name:"json" help:"Print one JSON document on standard output."`
+}
+
+func (c *ceremonyFlags) client(s *Streams) (*ceremony.Client, error) {
+	v := settings{localRoot: c.LocalRoot, measurements: c.Measurements}
+	if v.localRoot == "" && v.measurements == "" {
+		return nil, usage("", "--measurements or --local-root: one must be given")
+	}
+	trust, err := v.trust()
+	if err != nil {
+		return nil, err
+	}
+	if trust.Assurance() == attestation.AssuranceLocal {
+		(&session{Streams: s}).note("%s", localWarning)
+	}
+	_, signed, err := readManifest(c.Manifest)
+	return &ceremony.Client{BaseURL: c.BaseURL, Trust: trust, Signed: signed}, err
+}
+
+type ceremonyGenesis struct {
+	ceremonyFlags `embed:""`
+	Out           string `required:"" type:"path" placeholder:"DIR" help:"Write manifest.json (to be signed), sharing.json and document.cbor here. Never overwrites."`
+}
+
+// Run goes through genesis.
+func (c *ceremonyGenesis) Run(ctx context.Context, s *Streams) error {
+	cl, err := c.client(s)
+	if err != nil {
+		return explain(err)
+	}
+	o, err := cl.Genesis(ctx)
+	if err != nil {
+		return explain(err)
+	}
+	return explain(c.keep(s, o))
+}
+
+func (c *ceremonyGenesis) keep(s *Streams, o *ceremony.Outcome) error {
+	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+		return usage("", "--out: %w", err)
+	}
+	signed := &attestation.Signed{Manifest: o.Manifest.Encode()}
+	manifest := filepath.Join(c.Out, "manifest.json")
+	for path, content := range map[string][]byte{
+		manifest: append(signed.Encode(), '\n'), filepath.Join(c.Out, "sharing.json"): append(o.Sharing, '\n'), filepath.Join(c.Out, "document.cbor"): o.Document,
+	} {
+		r, err := reserve(path)
+		if err == nil {
+			err = r.write(content)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	hash := hex.EncodeToString(attestation.Hash(signed.Manifest))
+	se := &session{Streams: s, json: c.JSON}
+	return se.show(struct {
+		Manifest        string `json:"manifest"`
+		ManifestHash    string `json:"manifestHash"`
+		QuorumPublicKey string `json:"quorumPublicKey"`
+		Holders         int    `json:"holders"`
+		Threshold       int64  `json:"threshold"`
+	}{manifest, hash, hex.EncodeToString(o.Manifest.QuorumPublicKey), len(o.Manifest.Root.Holders), o.Manifest.Root.Threshold}, func(p *printer) {
+		p.line("%s", "verified: the enclave runs an accepted image under this manifest and has proven what it made")
+		p.field("quorum key", hex.EncodeToString(o.Manifest.QuorumPublicKey))
+		p.field("manifest", hash)
+		p.line("next: %d operators sign %s; then start the enclave under it, and %d of %d holders provision it",
+			o.Manifest.OperatorThreshold, manifest, o.Manifest.Root.Threshold, len(o.Manifest.Root.Holders))
+	})
+}
+
+type ceremonyProvision struct {
+	ceremonyFlags `embed:""`
+	Passphrase    `embed:""`
+	Key           string `required:"" type:"path" placeholder:"FILE" help:"Your holder's key, from: sallyport key holder."`
+}
+
+// Run gives a share.
+func (c *ceremonyProvision) Run(ctx context.Context, s *Streams) error {
+	cl, err := c.client(s)
+	if err != nil {
+		return explain(err)
+	}
+	key, err := c.readPersonKey(c.Key, s)
+	if err != nil {
+		return explain(err)
+	}
+	holder, err := key.ECDH()
+	if err != nil {
+		return explain(usage("", "--key: %w", err))
+	}
+	progress, err := cl.Provision(ctx, holder)
+	if refused, ok := errors.AsType[*ceremony.RefusedError](err); ok && refused.HTTPStatus == 404 {
+		return explain(usage("see: sallyport status", "the enclave waits for no shares: it has its root, or booted under another kind of manifest"))
+	}
+	if err != nil {
+		return explain(err)
+	}
+	se := &session{Streams: s, json: c.JSON}
+	return se.show(progress, func(p *printer) {
+		p.line("verified the enclave and gave it the share; %d of %d holders have", progress.Received, progress.Threshold)
+	})
+}
