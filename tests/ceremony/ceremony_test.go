@@ -32,7 +32,7 @@ func TestStories(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "passphrase"), []byte("of a test\n"), 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"await": await, "phase": phase, "output": output, "forget": forget,
+			"await": await, "phase": phase, "output": output,
 		},
 	})
 }
@@ -101,12 +101,4 @@ func phase(ts *testscript.TestScript, _ bool, args []string) {
 // output VAR sets a variable to what the last command printed.
 func output(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], strings.TrimSpace(ts.ReadFile("stdout")))
-}
-
-// forget removes what a stopped process left beside the sockets.
-func forget(ts *testscript.TestScript, _ bool, _ []string) {
-	names, _ := filepath.Glob(ts.Getenv("S") + "/*")
-	for _, n := range names {
-		ts.Check(os.Remove(n))
-	}
 }

@@ -45,14 +45,6 @@ func TestGenesisGivesItsOutcomeAgain(t *testing.T) {
 	}
 }
 
-// reason is the enclave's, of a refused call.
-func reason(err error) string {
-	if r, ok := errors.AsType[*ceremony.RefusedError](err); ok {
-		return r.Reason
-	}
-	return ""
-}
-
 func TestOperatingManifestNeedsItsOperators(t *testing.T) {
 	w := newWorld(t)
 	w.found()

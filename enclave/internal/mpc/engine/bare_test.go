@@ -6,6 +6,7 @@ import (
 	"math/big"
 
 	"github.com/bnb-chain/tss-lib/v2/common"
+	"github.com/bnb-chain/tss-lib/v2/crypto"
 	"github.com/bnb-chain/tss-lib/v2/crypto/vss"
 	ecdsakeygen "github.com/bnb-chain/tss-lib/v2/ecdsa/keygen"
 	ecdsaresharing "github.com/bnb-chain/tss-lib/v2/ecdsa/resharing"
@@ -94,8 +95,7 @@ func (b *Bare) Export() error {
 	if err != nil {
 		return err
 	}
-	x, y := bareCurve.ScalarBaseMult(key.Bytes())
-	if x.Cmp(b.saves[0].ECDSAPub.X()) != 0 || y.Cmp(b.saves[0].ECDSAPub.Y()) != 0 {
+	if !crypto.ScalarBaseMult(bareCurve, key).Equals(b.saves[0].ECDSAPub) {
 		return errors.New("combined another key")
 	}
 	return nil
