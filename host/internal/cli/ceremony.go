@@ -60,7 +60,7 @@ func (c *ceremonyGenesis) Run(ctx context.Context, s *Streams) error {
 }
 
 func (c *ceremonyGenesis) keep(s *Streams, o *ceremony.Outcome) error {
-	if err := os.MkdirAll(c.Out, 0o755); err != nil {
+	if err := os.MkdirAll(c.Out, 0o700); err != nil {
 		return usage("", "--out: %w", err)
 	}
 	signed := &attestation.Signed{Manifest: o.Manifest.Encode()}

@@ -173,6 +173,10 @@ func trimNewline(b []byte) []byte { return []byte(strings.TrimSuffix(string(b), 
 
 // replace puts new content in place of a file, whole or not at all.
 func replace(path string, content []byte) error {
+	before, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".manifest-*")
 	if err != nil {
 		return err
@@ -182,7 +186,7 @@ func replace(path string, content []byte) error {
 		err = f.Sync()
 	}
 	if err = errors.Join(err, f.Close()); err == nil {
-		err = errors.Join(os.Chmod(f.Name(), 0o644), os.Rename(f.Name(), path))
+		err = errors.Join(os.Chmod(f.Name(), before.Mode().Perm()), os.Rename(f.Name(), path))
 	}
 	if err != nil {
 		_ = os.Remove(f.Name())

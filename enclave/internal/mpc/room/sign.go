@@ -39,7 +39,7 @@ func (r *Rooms) Sign(ctx context.Context, q *mpc.SignRequest) ([]byte, error) {
 		matches := func(k presign.Key) bool {
 			return k.Tag == g.tag && k.Path == hex.EncodeToString(q.Delta) && k.Policy == q.Presign
 		}
-		g.have, g.set = r.pool.List(matches), r.pool.PickEach(matches, q.Where.Room[:])
+		g.have, g.set = r.pool.List(matches), r.pool.PickEach(matches, q.Room[:])
 		g.share, after = cloneShare(q.Share), g.refill
 	}
 	err := r.operate(ctx, plan{
