@@ -35,6 +35,7 @@ var walls = []wall{
 	{"./host/client", "", []string{"enclave/internal/...", "host/internal/...", "pkcs11"}, "a client links what a client needs"},
 	{"./attestation/verify", "", []string{"enclave/...", "host/...", "pkcs11", "=net/http"}, "the verifier is small and works offline"},
 	{"./enclave/internal/policy/...", "", []string{"=net", "=os"}, "policy is pure"},
+	{"./enclave/internal/kms", "", []string{"host/...", "=net/http", "=crypto/tls"}, "the host carries what the enclave asks of KMS"},
 }
 
 func TestWallsHold(t *testing.T) {
