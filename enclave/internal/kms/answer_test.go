@@ -52,6 +52,9 @@ func null() []byte { return []byte{5, 0} }
 
 func sha256ID() []byte { return tlv(0x30)(oid(0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1), null()) }
 
+// bareID is sha256ID with no parameter.
+func bareID() []byte { return tlv(0x30)(oid(0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 1)) }
+
 func sha1ID() []byte { return tlv(0x30)(oid(0x2b, 0x0e, 3, 2, 0x1a), null()) }
 
 func oaepID(parameters ...[]byte) []byte {

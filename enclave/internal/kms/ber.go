@@ -31,13 +31,15 @@ func (r *reader) next() byte {
 	return r.rest[0]
 }
 
-// literal reads bytes that must be these.
-func (r *reader) literal(want []byte) {
-	if !bytes.HasPrefix(r.rest, want) {
-		r.fail()
-		return
+// literal reads bytes that must be one of these.
+func (r *reader) literal(wants ...[]byte) {
+	for _, want := range wants {
+		if rest, found := bytes.CutPrefix(r.rest, want); found {
+			r.rest = rest
+			return
+		}
 	}
-	r.rest = r.rest[len(want):]
+	r.fail()
 }
 
 // exactly copies b, which must fill the whole of the destination.

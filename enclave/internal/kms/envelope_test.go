@@ -13,11 +13,12 @@ import (
 func TestAnswerOpens(t *testing.T) {
 	key := testKey(t)
 	for name, vary := range map[string]func(*answer){
-		"as KMS":           func(*answer) {},
-		"content at once":  func(a *answer) { a.content = tlv(0x80)(contentOf(a)) },
-		"content in DER":   func(a *answer) { a.content = tlv(0xa0)(octets(contentOf(a))) },
-		"content in parts": func(a *answer) { c := contentOf(a); a.content = openTLV(0xa0)(octets(c[:16]), octets(c[16:])) },
-		"another key id":   func(a *answer) { a.keyID = tlv(0x80)(make([]byte, 20)) },
+		"as KMS":              func(*answer) {},
+		"content at once":     func(a *answer) { a.content = tlv(0x80)(contentOf(a)) },
+		"content in DER":      func(a *answer) { a.content = tlv(0xa0)(octets(contentOf(a))) },
+		"content in parts":    func(a *answer) { c := contentOf(a); a.content = openTLV(0xa0)(octets(c[:16]), octets(c[16:])) },
+		"hashes without NULL": func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(bareID()), mgf1ID(bareID())) },
+		"another key id":      func(a *answer) { a.keyID = tlv(0x80)(make([]byte, 20)) },
 		"all lengths defined": func(a *answer) {
 			a.outer, a.wrapper, a.data, a.encryptedInfo = tlv(0x30), tlv(0xa0), tlv(0x30), tlv(0x30)
 		},
@@ -50,14 +51,15 @@ func TestHostileAnswersAreOneError(t *testing.T) {
 			r := a.recipient
 			a.recipient = func(p ...[]byte) []byte { return slices.Concat(r(p...), r(p...)) }
 		},
-		"no recipient":               func(a *answer) { a.recipient = func(...[]byte) []byte { return nil } },
-		"recipient of another kind":  func(a *answer) { a.recipient = tlv(0xa1) },
-		"originator":                 func(a *answer) { a.before = tlv(0xa0)() },
-		"attributes":                 func(a *answer) { a.after = tlv(0xa1)() },
-		"RSA with PKCS #1 v1.5":      func(a *answer) { a.algorithm = tlv(0x30)(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1), null()) },
-		"OAEP with defaults (SHA-1)": func(a *answer) { a.algorithm = oaepID() },
-		"OAEP that says SHA-1":       func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(sha1ID()), mgf1ID(sha1ID())) },
-		"OAEP with MGF1 of SHA-1":    func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(sha256ID()), mgf1ID(sha1ID())) },
+		"no recipient":                func(a *answer) { a.recipient = func(...[]byte) []byte { return nil } },
+		"recipient of another kind":   func(a *answer) { a.recipient = tlv(0xa1) },
+		"originator":                  func(a *answer) { a.before = tlv(0xa0)() },
+		"attributes":                  func(a *answer) { a.after = tlv(0xa1)() },
+		"RSA with PKCS #1 v1.5":       func(a *answer) { a.algorithm = tlv(0x30)(oid(0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 1), null()) },
+		"OAEP with defaults (SHA-1)":  func(a *answer) { a.algorithm = oaepID() },
+		"OAEP that says SHA-1":        func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(sha1ID()), mgf1ID(sha1ID())) },
+		"OAEP with MGF1 of SHA-1":     func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(sha256ID()), mgf1ID(sha1ID())) },
+		"OAEP that is half with NULL": func(a *answer) { a.algorithm = oaepID(tlv(0xa0)(sha256ID()), mgf1ID(bareID())) },
 		"OAEP with a label": func(a *answer) {
 			a.algorithm = oaepID(tlv(0xa0)(sha256ID()), mgf1ID(sha256ID()), tlv(0xa2)(octets([]byte("label"))))
 		},
