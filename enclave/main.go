@@ -30,7 +30,7 @@ var version = "dev"
 // of this boot comes from.
 type machine struct {
 	*platform.Platform
-	// manifest returns the operating manifest, once the host can be reached.
+	// manifest returns the manifest of this boot, once the host can be reached.
 	manifest func(context.Context) ([]byte, error)
 }
 

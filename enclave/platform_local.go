@@ -34,7 +34,7 @@ func parseOptions(args []string) (*options, error) {
 	set.StringVar(&o.listen, "listen", "", "door of the enclave, unix:PATH or vsock:CID:PORT")
 	set.StringVar(&o.host, "host", "", "door of the host, unix:PATH or vsock:CID:PORT")
 	set.StringVar(&o.root, "root", "", "where the root secret is kept: file:PATH, a PKCS#11 URI and ;wrapped=PATH, or ceremony")
-	set.StringVar(&o.manifest, "manifest", "", "manifest file, made at the first start")
+	set.StringVar(&o.manifest, "manifest", "", "manifest file, made at the first start; or host: ask the host for it")
 	set.StringVar(&o.attestationRoot, "attestation-root", "", "certificate file of the simulated attestation root, PEM; its key lies beside it")
 	set.StringVar(&o.name, "name", "local", "name in the manifest")
 	if err := set.Parse(args); err != nil {
@@ -83,6 +83,9 @@ func newMachine(args []string, log *slog.Logger) (*machine, error) {
 		Network:    host,
 		EnginePath: filepath.Join(filepath.Dir(own), "sallyport-engine"),
 		Now:        time.Now, // the host's clock: it is as trusted as the rest of this platform
+	}
+	if o.manifest == "host" {
+		return &machine{p, func(ctx context.Context) ([]byte, error) { return ceremony.AskManifest(ctx, host) }}, nil
 	}
 	return &machine{p, func(ctx context.Context) ([]byte, error) { return localManifest(ctx, p, o) }}, nil
 }

@@ -7,20 +7,19 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sallyport/sallyport/enclave/internal/ceremony"
 	"github.com/sallyport/sallyport/enclave/internal/nsm"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
-// What configures the production build is measured with it: these constants,
-// and the manifest file in the image. There are no flags.
+// What configures the production build is measured with it, in these constants, or
+// signed: the manifest, which the host brings. There are no flags.
 const (
 	nsmDevice    = "/dev/nsm"
-	manifestFile = "/etc/sallyport/manifest.json"
 	doorAddress  = "vsock:3:5000" // only the parent instance is heard
 	hostAddress  = "vsock:3:5001" // CID 3 is the parent instance
 	engineFile   = "/sallyport-engine"
@@ -55,17 +54,16 @@ func newMachine(args []string, _ *slog.Logger) (*machine, error) {
 			EnginePath: engineFile,
 			Now:        clock.Now,
 		},
-		manifest: func(context.Context) ([]byte, error) { return os.ReadFile(manifestFile) },
+		manifest: func(ctx context.Context) ([]byte, error) { return ceremony.AskManifest(ctx, host) },
 	}, nil
 }
 
-// noRoot stands where the routes to a production root will be: quorum, KMS,
-// and peers. Until this release has them, a production enclave stays in phase
-// AwaitingRoot.
+// noRoot is the root of a manifest that names none, which the production build does
+// not accept: the manifest says how the root comes.
 type noRoot struct{}
 
 func (noRoot) Create(context.Context, []byte) error { return platform.ErrNoRoot }
 
 func (noRoot) Secret(context.Context) ([]byte, error) { return nil, platform.ErrNoRoot }
 
-func (noRoot) Describe() string { return "this release has no route to a production root" }
+func (noRoot) Describe() string { return "the manifest names no holders" }

@@ -25,6 +25,8 @@ const (
 	methodReceivePort method = 24
 	methodClosePort   method = 25
 	methodAskRule     method = 26
+
+	methodBootManifest method = 27
 )
 
 var methodNames = map[method]string{
@@ -41,6 +43,8 @@ var methodNames = map[method]string{
 	methodReceivePort: "ReceivePort",
 	methodClosePort:   "ClosePort",
 	methodAskRule:     "AskRule",
+
+	methodBootManifest: "BootManifest",
 }
 
 func (m method) String() string {
@@ -157,6 +161,8 @@ func weight(v any) int {
 		return fields + total(v.Records)
 	case *list:
 		return fields + total(v.Items)
+	case *manifestResult:
+		return fields + len(v.Manifest)
 	case *sendPortParams:
 		return fields + messages(v.Messages)
 	case *relayMessages:

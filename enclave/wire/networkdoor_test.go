@@ -208,3 +208,37 @@ func TestHostWithoutANetworkHasNoSuchMethods(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// A manifestHost has a manifest, or none.
+type manifestHost struct {
+	memoryHost
+	manifest []byte
+}
+
+func (h *manifestHost) BootManifest(context.Context) ([]byte, error) {
+	if h.manifest == nil {
+		return nil, Errorf(NotFound, "", "none")
+	}
+	return h.manifest, nil
+}
+
+func TestBootManifestCrossesTheDoor(t *testing.T) {
+	for _, size := range []int{1, maxManifest} {
+		got, err := reach(t, &manifestHost{manifest: make([]byte, size)}).BootManifest(t.Context())
+		if err != nil || len(got) != size {
+			t.Errorf("%d of %d bytes, %v", len(got), size, err)
+		}
+	}
+	for name, c := range map[string]struct {
+		host Host
+		want Code
+	}{
+		"none":         {&manifestHost{}, NotFound},
+		"too long":     {&manifestHost{manifest: make([]byte, maxManifest+1)}, FailedPrecondition},
+		"not a source": {&memoryHost{}, Unimplemented},
+	} {
+		if _, err := reach(t, c.host).BootManifest(t.Context()); !errors.Is(err, &Error{Code: c.want}) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

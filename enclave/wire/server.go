@@ -24,11 +24,14 @@ func ServeEnclave(ctx context.Context, ln net.Listener, e Enclave, log *slog.Log
 }
 
 // ServeHost answers calls to h, as [ServeEnclave] does for an enclave; if h is
-// a [Network] too, also those.
+// a [Network] or a [ManifestSource] too, also those.
 func ServeHost(ctx context.Context, ln net.Listener, h Host, log *slog.Logger) error {
 	handlers := hostHandlers(h)
 	if n, ok := h.(Network); ok {
 		maps.Copy(handlers, networkHandlers(n))
+	}
+	if m, ok := h.(ManifestSource); ok {
+		maps.Copy(handlers, manifestHandlers(m))
 	}
 	return newServer(hostCodec, handlers, log, doorLimits()).serve(ctx, ln)
 }

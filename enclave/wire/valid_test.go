@@ -63,17 +63,13 @@ func TestRequestMustHaveItsForm(t *testing.T) {
 
 func TestMethodNumbersFitAndHaveNames(t *testing.T) {
 	all := enclaveHandlers(nil)
-	for m, h := range hostHandlers(nil) {
-		if all[m] != nil {
-			t.Errorf("method %d means something on both sides", m)
+	for _, more := range []map[method]handler{hostHandlers(nil), networkHandlers(nil), manifestHandlers(nil)} {
+		for m, h := range more {
+			if all[m] != nil {
+				t.Errorf("method %d means something on both sides", m)
+			}
+			all[m] = h
 		}
-		all[m] = h
-	}
-	for m, h := range networkHandlers(nil) {
-		if all[m] != nil {
-			t.Errorf("method %d means something on both sides", m)
-		}
-		all[m] = h
 	}
 	for m := range all {
 		if m > 255 || methodNames[m] == "" {

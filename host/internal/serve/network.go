@@ -1,6 +1,8 @@
 package serve
 
 import (
+	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -135,9 +137,24 @@ func ReadToken(path string) (string, error) {
 type keeper struct {
 	*store.Store
 	*relay.Relay
+	manifest string // file; may be ""
 }
 
 var (
-	_ wire.Host    = keeper{}
-	_ wire.Network = keeper{}
+	_ wire.Host           = keeper{}
+	_ wire.Network        = keeper{}
+	_ wire.ManifestSource = keeper{}
 )
+
+// BootManifest reads the manifest anew each time: a successor takes the place of a
+// file while the enclave is down.
+func (k keeper) BootManifest(context.Context) ([]byte, error) {
+	if k.manifest == "" {
+		return nil, wire.Errorf(wire.NotFound, "", "the host was given no manifest")
+	}
+	b, err := os.ReadFile(k.manifest)
+	if err != nil {
+		return nil, wire.Errorf(wire.NotFound, "", "the host's manifest file cannot be read")
+	}
+	return bytes.TrimSuffix(b, []byte("\n")), nil
+}

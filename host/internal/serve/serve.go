@@ -28,6 +28,7 @@ type Command struct {
 	Enclave     string        `required:"" placeholder:"ADDR" help:"The enclave's side of the door: unix:PATH or vsock:CID:PORT."`
 	Store       string        `required:"" placeholder:"DIR" help:"Folder of the journal; made when missing."`
 	Door        string        `required:"" placeholder:"ADDR" help:"Where the enclave reaches the store: unix:PATH or vsock:CID:PORT."`
+	Manifest    string        `type:"path" placeholder:"FILE" help:"Signed manifest that the enclave asks for when it boots."`
 	Listen      string        `required:"" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API."`
 	TLSCert     string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain (PEM); with --tls-key the API speaks HTTPS."`
 	TLSKey      string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
@@ -93,7 +94,9 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		vertex.Face(vertex.Config{MaxInFlight: c.MaxInFlight})))
 	s := &session{
 		log: log, server: server, front: ln,
-		serveDoor: func(ctx context.Context) error { return wire.ServeHost(ctx, door, keeper{host, network}, log) },
+		serveDoor: func(ctx context.Context) error {
+			return wire.ServeHost(ctx, door, keeper{host, network, c.Manifest}, log)
+		},
 		timeout:   c.StopTimeout,
 		listening: func() error { return c.announce(log, ln.Addr(), own) },
 	}
