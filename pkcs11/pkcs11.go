@@ -1,7 +1,9 @@
-// Package pkcs11 uses a PKCS#11 token as a root: an AES key that the token
-// made and keeps wraps 32 bytes. It trusts the module, which runs in this
-// process, and checks what it can of what the module says: selection,
-// attributes, lengths, and that what was wrapped unwraps.
+// Package pkcs11 uses keys that a PKCS#11 token made and keeps: an AES key that
+// wraps a root of 32 bytes, keys that sign ([Signer]), and the keys of operators,
+// who sign and open what is sealed to them ([Operator]). It trusts the module,
+// which runs in this process, and checks what it can of what the module says:
+// selection, attributes, lengths, points, that what was wrapped unwraps and that
+// signatures verify.
 //
 // It needs cgo (without, [Open] says so), and has no place in the production enclave, which could
 // reach a token only through the host that it does not trust.
@@ -23,6 +25,21 @@ const maxID = 64
 // DefaultTimeout bounds a call whose context has no deadline. Making a key in
 // a busy token takes some hundred milliseconds.
 const DefaultTimeout = 30 * time.Second
+
+// DefaultSessions is how many calls may be in the module at once. More buys
+// nothing with tokens in software, and hardware has few.
+const DefaultSessions = 4
+
+// A Role is what a token is opened for.
+type Role string
+
+// The roles.
+const (
+	RoleRoot     Role = "root"     // wraps 32 bytes
+	RoleSigner   Role = "signer"   // holds keys that sign
+	RoleOperator Role = "operator" // holds P-256 keys that sign and agree
+	roleAny      Role = "any"      // is looked at
+)
 
 // Errors that callers may branch on.
 var (
@@ -47,6 +64,13 @@ type Options struct {
 	Log *slog.Logger
 	// Timeout replaces DefaultTimeout.
 	Timeout time.Duration
+	// Role replaces RoleRoot.
+	Role Role
+	// Sessions replaces DefaultSessions. The token's own limit stays.
+	Sessions int
+	// TrustOrigin accepts keys with CKA_LOCAL false. NSS says so of every
+	// key; of other modules it means that somebody had the key in the clear.
+	TrustOrigin bool
 	// AllowFinalPINTry logs in even if the token says that one more wrong
 	// PIN locks it.
 	AllowFinalPINTry bool

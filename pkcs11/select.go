@@ -3,6 +3,7 @@
 package pkcs11
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -66,21 +67,26 @@ func (u *uri) matches(info p11.TokenInfo) bool {
 // NUL bytes.
 func trim(s string) string { return strings.TrimRight(s, " \x00") }
 
-// checkMechanisms refuses tokens without the one mechanism that modules agree
-// on. No other is chosen instead: several wrap what they cannot unwrap.
-func checkMechanisms(api cryptoki, slot uint) error {
-	for _, need := range []struct {
-		mechanism uint
-		flags     uint
-		name      string
-	}{
-		{p11.CKM_AES_KEY_GEN, p11.CKF_GENERATE, "CKM_AES_KEY_GEN"},
-		{p11.CKM_AES_KEY_WRAP, p11.CKF_WRAP | p11.CKF_UNWRAP, "CKM_AES_KEY_WRAP"},
-	} {
-		info, err := api.GetMechanismInfo(slot, []*p11.Mechanism{p11.NewMechanism(need.mechanism, nil)})
-		if err != nil || info.Flags&need.flags != need.flags {
-			return fmt.Errorf("pkcs11: the token does not offer %s", need.name)
+// chooseMethod takes the mechanism that modules agree on, or else AES-GCM. No
+// other is chosen: several wrap what they cannot unwrap.
+func chooseMethod(api cryptoki, slot uint) (*wrapMethod, error) {
+	if !offers(api, slot, p11.CKM_AES_KEY_GEN, p11.CKF_GENERATE) {
+		return nil, errors.New("pkcs11: the token does not offer CKM_AES_KEY_GEN")
+	}
+	for _, m := range []*wrapMethod{byKeyWrap, byGCM} {
+		if offers(api, slot, m.mechanism, m.flags) {
+			return m, nil
 		}
 	}
-	return nil
+	return nil, errors.New("pkcs11: the token offers neither CKM_AES_KEY_WRAP nor CKM_AES_GCM")
+}
+
+func offers(api cryptoki, slot, mechanism, flags uint) bool {
+	info, err := api.GetMechanismInfo(slot, mechanisms(mechanism, nil))
+	return err == nil && info.Flags&flags == flags
+}
+
+// mechanisms is a list of one, as the module's functions take it.
+func mechanisms(mechanism uint, parameter any) []*p11.Mechanism {
+	return []*p11.Mechanism{p11.NewMechanism(mechanism, parameter)}
 }

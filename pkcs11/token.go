@@ -27,33 +27,49 @@ type cryptoki interface {
 	FindObjectsFinal(p11.SessionHandle) error
 	GetAttributeValue(p11.SessionHandle, p11.ObjectHandle, []*p11.Attribute) ([]*p11.Attribute, error)
 	GenerateKey(p11.SessionHandle, []*p11.Mechanism, []*p11.Attribute) (p11.ObjectHandle, error)
+	GenerateKeyPair(s p11.SessionHandle, m []*p11.Mechanism, public, private []*p11.Attribute) (p11.ObjectHandle, p11.ObjectHandle, error)
 	CreateObject(p11.SessionHandle, []*p11.Attribute) (p11.ObjectHandle, error)
 	DestroyObject(p11.SessionHandle, p11.ObjectHandle) error
 	WrapKey(s p11.SessionHandle, m []*p11.Mechanism, wrapping, key p11.ObjectHandle) ([]byte, error)
+	EncryptInit(p11.SessionHandle, []*p11.Mechanism, p11.ObjectHandle) error
+	Encrypt(p11.SessionHandle, []byte) ([]byte, error)
+	DecryptInit(p11.SessionHandle, []*p11.Mechanism, p11.ObjectHandle) error
+	Decrypt(p11.SessionHandle, []byte) ([]byte, error)
+	SignInit(p11.SessionHandle, []*p11.Mechanism, p11.ObjectHandle) error
+	Sign(p11.SessionHandle, []byte) ([]byte, error)
+	DeriveKey(s p11.SessionHandle, m []*p11.Mechanism, base p11.ObjectHandle, a []*p11.Attribute) (p11.ObjectHandle, error)
+	GetInfo() (p11.Info, error)
 	UnwrapKey(s p11.SessionHandle, m []*p11.Mechanism, unwrapping p11.ObjectHandle, wrapped []byte, a []*p11.Attribute) (p11.ObjectHandle, error)
 }
 
-// Token is one token, logged in to. It is safe for concurrent use: calls
-// wait for each other, because modules do not survive a session shared
-// between threads.
+// Token is one token, logged in to. It is safe for concurrent use. Each call
+// has a session to itself, because modules do not survive one shared between
+// threads; when all are taken, calls wait.
 type Token struct {
 	api     cryptoki
 	uri     *uri
 	log     *slog.Logger
 	timeout time.Duration
 	final   bool
+	origin  bool // CKA_LOCAL must be true
+	method  *wrapMethod
 	serial  string
 	label   string
 	release func()
 	restart func() bool // the module, when its tokens are lost
 
-	turn chan struct{} // holds the one turn to call the module
+	turns chan struct{} // holds one for each call in the module
+	alone chan struct{} // holds one for whoever waits for all turns
 
-	// Owned by whoever has the turn.
+	// Changed by whoever has all turns, read by whoever has one.
 	login  p11.SessionHandle // open all the time: closing the last one logs out
 	slot   uint
 	logged bool
-	fatal  error // ErrPIN or ErrClosed, for ever
+
+	mu      sync.Mutex // guards what follows, and is not held in the module
+	fatal   error      // ErrPIN or ErrClosed, for ever
+	idle    []p11.SessionHandle
+	handles map[string]p11.ObjectHandle // of private keys, by CKA_ID
 
 	closeOnce sync.Once
 }
@@ -68,11 +84,17 @@ func Open(uriText string, o Options) (*Token, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Role == "" {
+		o.Role = RoleRoot
+	}
+	if err := u.fitRole(o.Role); err != nil {
+		return nil, err
+	}
 	o.Log = o.logger()
 	if u.pinValue != "" {
 		o.Log.Warn("the PIN stands in the URI (pin-value), where logs and process lists show it: use pin-source")
 	}
-	api, release, err := acquire(u.modulePath, o.Log)
+	api, release, err := acquire(u.modulePath, u.initReserved, o.Log)
 	if err != nil {
 		return nil, err
 	}
@@ -89,15 +111,17 @@ func open(api cryptoki, release func(), u *uri, o Options) (*Token, error) {
 		o.Timeout = DefaultTimeout
 	}
 	t := &Token{
-		api: api, uri: u, log: o.logger(), timeout: o.Timeout, final: o.AllowFinalPINTry,
-		turn:    make(chan struct{}, 1),
+		api: api, uri: u, log: o.logger(), timeout: o.Timeout, final: o.AllowFinalPINTry, origin: !o.TrustOrigin,
+		alone:   make(chan struct{}, 1),
 		restart: func() bool { return restart(u.modulePath) },
+		handles: map[string]p11.ObjectHandle{},
 	}
 	slot, info, err := selectToken(api, u)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkMechanisms(api, slot); err != nil {
+	t.turns = make(chan struct{}, sessions(o.Sessions, info))
+	if t.method, err = chooseMethod(api, slot); err != nil && (o.Role == "" || o.Role == RoleRoot) {
 		return nil, err
 	}
 	t.serial, t.label = trim(info.SerialNumber), trim(info.Label)
@@ -110,7 +134,7 @@ func open(api cryptoki, release func(), u *uri, o Options) (*Token, error) {
 	})
 	ctx, cancel := context.WithTimeout(context.Background(), t.timeout)
 	defer cancel()
-	_, err = call(ctx, t, func() (struct{}, error) { return struct{}{}, t.ensureLogin() })
+	_, err = call(ctx, t, cap(t.turns), func() (struct{}, error) { return struct{}{}, t.ensureLogin() })
 	if err != nil {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			unclaim(u.modulePath, t.serial)
@@ -120,6 +144,18 @@ func open(api cryptoki, release func(), u *uri, o Options) (*Token, error) {
 	t.log.Info("token selected", "label", t.label, "serial", t.serial,
 		"model", trim(info.Model), "firmware", fmt.Sprintf("%d.%d", info.FirmwareVersion.Major, info.FirmwareVersion.Minor))
 	return t, nil
+}
+
+// sessions is how many calls may be in the module at once: one session less
+// than the token has, for the one that holds the login.
+func sessions(asked int, info p11.TokenInfo) int {
+	if asked <= 0 {
+		asked = DefaultSessions
+	}
+	if limit := info.MaxRwSessionCount; limit != p11.CK_EFFECTIVELY_INFINITE && limit != p11.CK_UNAVAILABLE_INFORMATION && limit > 0 {
+		asked = min(asked, max(int(min(limit, 1<<16))-1, 1))
+	}
+	return asked
 }
 
 // Describe names the token for people.
@@ -135,11 +171,9 @@ func (t *Token) Close() error {
 	t.closeOnce.Do(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), t.timeout)
 		defer cancel()
-		_, err = call(ctx, t, func() (struct{}, error) {
-			if t.logged {
-				_ = t.api.CloseSession(t.login)
-			}
-			t.logged, t.fatal = false, ErrClosed
+		_, err = call(ctx, t, cap(t.turns), func() (struct{}, error) {
+			t.closeSessions()
+			t.end(ErrClosed)
 			t.release()
 			return struct{}{}, nil
 		})

@@ -176,7 +176,7 @@ func TestEnsureKeyMakesOneKey(t *testing.T) {
 		}
 	}
 	raw(t, token, func(api cryptoki, s p11.SessionHandle) error {
-		key, id, err := token.findKey(s, nil)
+		key, id, err := token.findKey(s, nil, token.method)
 		if err != nil || len(id) != ownIDSize {
 			t.Errorf("id %x, %v", id, err)
 		}
@@ -233,12 +233,7 @@ func TestImportedKeysAreRefused(t *testing.T) {
 			p11.NewAttribute(p11.CKA_CLASS, p11.CKO_SECRET_KEY), p11.NewAttribute(p11.CKA_KEY_TYPE, p11.CKK_AES),
 			p11.NewAttribute(p11.CKA_VALUE, make([]byte, 32)), p11.NewAttribute(p11.CKA_LABEL, DefaultObject), p11.NewAttribute(p11.CKA_ID, []byte{1}),
 		}
-		for _, p := range profile {
-			if !p.made {
-				template = append(template, p11.NewAttribute(p.attribute, p.want))
-			}
-		}
-		_, err := api.CreateObject(s, template)
+		_, err := api.CreateObject(s, append(template, byKeyWrap.profile.template(true)...))
 		return err
 	})
 	contains(t, token.EnsureKey(t.Context()), "CKA_LOCAL must be true")

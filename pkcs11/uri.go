@@ -17,8 +17,10 @@ type uri struct {
 	token, serial, manufacturer, model string
 	object                             string
 	id                                 []byte
+	keyType                            string // "", secret-key or private
 	modulePath                         string // resolved
 	pinSource, pinValue                string
+	initReserved                       string // for C_Initialize, as p11-kit calls it
 }
 
 // parseURI reads RFC 7512, section 2.3: path attributes that it does not know
@@ -58,6 +60,28 @@ func (u *uri) check() (err error) {
 	return checkPINSource(u.pinSource)
 }
 
+// fitRole fits what names a key to what the token is for. The default label is
+// that of a root: no other key has it.
+func (u *uri) fitRole(role Role) error {
+	want := "private"
+	switch role {
+	case RoleRoot:
+		want = "secret-key"
+	case RoleSigner, RoleOperator:
+		if u.object == DefaultObject {
+			u.object = ""
+		}
+	case roleAny:
+		return nil
+	default:
+		return fmt.Errorf("pkcs11: role: must be %s, %s or %s", RoleRoot, RoleSigner, RoleOperator)
+	}
+	if u.keyType != "" && u.keyType != want {
+		return fmt.Errorf("pkcs11: URI: type: must be %s for the role %s", want, role)
+	}
+	return nil
+}
+
 func (u *uri) setPath(name, value string) error {
 	switch name {
 	case "token":
@@ -76,9 +100,10 @@ func (u *uri) setPath(name, value string) error {
 		}
 		u.id = []byte(value)
 	case "type":
-		if value != "secret-key" {
-			return errors.New("pkcs11: URI: type: must be secret-key")
+		if value != "secret-key" && value != "private" {
+			return errors.New("pkcs11: URI: type: must be secret-key or private")
 		}
+		u.keyType = value
 	case "slot-id", "slot-description", "slot-manufacturer":
 		return fmt.Errorf("pkcs11: URI: %s: slots select nothing, they change: use token or serial", name)
 	default:
@@ -95,6 +120,8 @@ func (u *uri) setQuery(name, value string) error {
 		u.pinSource = value
 	case "pin-value":
 		u.pinValue = value
+	case "x-init-reserved":
+		u.initReserved = value
 	case "module-name":
 		return errors.New("pkcs11: URI: module-name: search paths are not used, give module-path")
 	}
