@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/ceremony"
 	"github.com/sallyport/sallyport/enclave/internal/nsm"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
@@ -19,10 +20,10 @@ import (
 // What configures the production build is measured with it, in these constants, or
 // signed: the manifest, which the host brings. There are no flags.
 const (
-	nsmDevice    = "/dev/nsm"
-	doorAddress  = "vsock:3:5000" // only the parent instance is heard
-	hostAddress  = "vsock:3:5001" // CID 3 is the parent instance
-	engineFile   = "/sallyport-engine"
+	nsmDevice   = "/dev/nsm"
+	doorAddress = "vsock:3:5000" // only the parent instance is heard
+	hostAddress = "vsock:3:5001" // CID 3 is the parent instance
+	engineFile  = "/sallyport-engine"
 )
 
 func newMachine(args []string, _ *slog.Logger) (*machine, error) {
@@ -52,7 +53,10 @@ func newMachine(args []string, _ *slog.Logger) (*machine, error) {
 			Host:       host,
 			Network:    host,
 			EnginePath: engineFile,
-			Now:        clock.Now,
+			Trust: func(m *attestation.Manifest) (attestation.Trust, error) {
+				return attestation.TrustAWS(m.Measurements...)
+			},
+			Now: clock.Now,
 		},
 		manifest: func(ctx context.Context) ([]byte, error) { return ceremony.AskManifest(ctx, host) },
 	}, nil

@@ -23,6 +23,14 @@ func PostedContext(manifestHash, receiver, holder []byte) (info, aad []byte) {
 	return []byte("sallyport posted share v1"), append(aad, holder...)
 }
 
+// HandoverContext is HPKE's info, and the associated data, of a root that one enclave
+// gives to another: the SHA-256 of the other's manifest, its root-receiving key, the
+// appliance and the set (8 bytes big endian).
+func HandoverContext(manifestHash, receiver, appliance []byte, set int64) (info, aad []byte) {
+	aad = append(append(bytes.Clone(manifestHash), receiver...), appliance...)
+	return []byte("sallyport handed root v1"), binary.BigEndian.AppendUint64(aad, uint64(set))
+}
+
 var errNotOpen = errors.New("sharing: the share does not open with this holder's key")
 
 // Open opens the share of a holder, whose key on P-256 is in memory or in a token,

@@ -67,6 +67,18 @@ func Unfounded(t testing.TB, options Options, manifest []byte) *Enclave {
 	return e
 }
 
+// Beside boots another enclave on the same machine and the same host, under a
+// manifest. It does not wait for any phase, and ends with the test.
+func (e *Enclave) Beside(t testing.TB, manifest []byte) *Enclave {
+	t.Helper()
+	o := *e
+	o.Manifest = manifest
+	o.newModule(t)
+	o.Boot(t)
+	t.Cleanup(func() { o.Stop() })
+	return &o
+}
+
 func prepare(t testing.TB, options Options) *Enclave {
 	t.Helper()
 	if options.Host == nil {
@@ -125,6 +137,7 @@ func (e *Enclave) newModule(t testing.TB) {
 func (e *Enclave) platform() *platform.Platform {
 	return &platform.Platform{
 		Assurance: platform.Local, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
+		Trust:   func(*attestation.Manifest) (attestation.Trust, error) { return e.Trust, nil },
 		Network: e.options.Network, Engine: e.options.Engine, PreParams: e.options.PreParams,
 	}
 }

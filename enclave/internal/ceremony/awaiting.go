@@ -12,32 +12,34 @@ import (
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
-// Paths of a ceremony. Which of them there are depends on the manifest of the boot;
-// none is there once the enclave is Ready.
+// Paths of a ceremony. Which of them there are depends on the phase and on the
+// manifest of the boot.
 const (
+	ceremonyPrefix = "/sallyport/v1/ceremony/"
+
 	genesisPath  = "/sallyport/v1/ceremony/genesis"
 	receiverPath = "/sallyport/v1/ceremony/receiver"
 	sharePath    = "/sallyport/v1/ceremony/share"
 )
 
-// A ceremonyRoute answers one path while the root is awaited.
+// A ceremonyRoute answers one path of a ceremony.
 type ceremonyRoute func(ctx context.Context, req *wire.Request) (any, error)
 
 // await enters AwaitingRoot with the routes of a ceremony.
 func (a *Appliance) await(routes map[string]ceremonyRoute, reason string) {
 	a.mu.Lock()
-	a.awaiting = routes
+	a.ceremony = routes
 	a.mu.Unlock()
 	a.enter(wire.PhaseAwaitingRoot, reason)
 }
 
-// serveCeremony answers the paths of the ceremony that this boot waits for.
+// serveCeremony answers the paths of a ceremony that there are now.
 func (a *Appliance) serveCeremony(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
 	a.mu.RLock()
-	route := a.awaiting[req.Path]
+	route, phase := a.ceremony[req.Path], a.phase
 	a.mu.RUnlock()
 	if route == nil {
-		return nil, wire.Errorf(wire.NotFound, "", "the enclave is %s and has no path %.64q", wire.PhaseAwaitingRoot, req.Path)
+		return nil, wire.Errorf(wire.NotFound, "", "the enclave is %s and has no path %.64q", phase, req.Path)
 	}
 	answer, err := route(ctx, req)
 	if err != nil {
@@ -103,6 +105,7 @@ func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byt
 	a.await(map[string]ceremonyRoute{
 		receiverPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.receiver(ctx, req, r, blobs[0]) },
 		sharePath:    func(_ context.Context, req *wire.Request) (any, error) { return a.share(req, r) },
+		rootPath:     func(_ context.Context, req *wire.Request) (any, error) { return a.handed(req, r) },
 	}, fmt.Sprintf("%d of %d holders have to give their shares", m.Root.Threshold, len(m.Root.Holders)))
 	select {
 	case <-ctx.Done():
@@ -141,6 +144,26 @@ func (a *Appliance) share(req *wire.Request, r *receiver) (any, error) {
 	}
 	a.log.Info("share received", "holder", r.manifest.Root.Holder(in.Holder).Name, "received", count, "threshold", r.document.Threshold)
 	return shareReply{count, r.document.Threshold}, nil
+}
+
+func (a *Appliance) handed(req *wire.Request, r *receiver) (any, error) {
+	var in rootRequest
+	if err := strictjson.DecodeRequest(req.Body, &in); err != nil {
+		return nil, wire.Errorf(wire.InvalidArgument, "", "%v", err)
+	}
+	return struct{}{}, r.takeRoot(in.SealedRoot)
+}
+
+// departure are the paths of an enclave that has its root.
+func (a *Appliance) departure() map[string]ceremonyRoute {
+	return map[string]ceremonyRoute{
+		noncePath: func(context.Context, *wire.Request) (any, error) {
+			return struct {
+				Nonce strictjson.Hex `json:"nonce"`
+			}{a.nonces.give(a.platform.Now())}, nil
+		},
+		handoverPath: a.handover,
+	}
 }
 
 // founding is genesis by ceremony, once in a boot.

@@ -15,12 +15,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/boot"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/node"
 	"github.com/sallyport/sallyport/enclave/internal/org"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
@@ -38,12 +40,17 @@ type Appliance struct {
 	reason   string
 	signed   *attestation.Signed
 	manifest *attestation.Manifest
-	awaiting map[string]ceremonyRoute // by path, in AwaitingRoot
+	ceremony map[string]ceremonyRoute // by path; others by phase
 	boot     *boot.Boot
 	journal  *journal.Journal
 	service  *org.Service
 	node     *node.Service
 	parties  *parties
+	nonces   nonces
+	closing  sync.Once
+
+	leaving sync.Mutex
+	root    *keys.Secret // for a handover; nil where the root is not to leave
 }
 
 // New makes an appliance in phase Starting.
@@ -65,7 +72,7 @@ var routes = map[wire.Phase]map[wire.API]handler{
 	wire.PhaseAwaitingRoot: {wire.APISallyport: (*Appliance).serveCeremony},
 	wire.PhaseReady: {
 		wire.APIActivity:  (*Appliance).serve,
-		wire.APISallyport: (*Appliance).serve,
+		wire.APISallyport: (*Appliance).serveSallyport,
 		wire.APINode:      (*Appliance).serveNode,
 	},
 	wire.PhaseStale:  {},
@@ -95,6 +102,14 @@ func because(reason string) string {
 }
 
 func (a *Appliance) serve(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	return a.service.Do(ctx, req)
+}
+
+// serveSallyport answers the appliance's own API.
+func (a *Appliance) serveSallyport(ctx context.Context, req *wire.Request) (*wire.Reply, error) {
+	if strings.HasPrefix(req.Path, ceremonyPrefix) {
+		return a.serveCeremony(ctx, req)
+	}
 	return a.service.Do(ctx, req)
 }
 
@@ -198,7 +213,9 @@ func (a *Appliance) Run(ctx context.Context, manifest []byte) {
 }
 
 // close ends what writes to the journal, and then the journal.
-func (a *Appliance) close() {
+func (a *Appliance) close() { a.closing.Do(a.end) }
+
+func (a *Appliance) end() {
 	if a.service != nil {
 		a.service.Close()
 	}
@@ -254,6 +271,9 @@ func (a *Appliance) open(ctx context.Context, raw []byte) error {
 		return fmt.Errorf("root: %w", err)
 	}
 	defer clear(secret)
+	if m.Root != nil {
+		a.keepRoot(secret)
+	}
 	return a.openState(ctx, m, secret)
 }
 

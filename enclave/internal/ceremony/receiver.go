@@ -82,8 +82,9 @@ func (r *receiver) post(holder, sealed []byte) (count int, err error) {
 	if r.key == nil {
 		return int(r.document.Threshold), nil
 	}
-	share, err := r.open(holder, sealed)
-	if err != nil {
+	info, aad := sharing.PostedContext(r.manifestHash, r.public, holder)
+	share, err := r.open(sealed, info, aad)
+	if err != nil || len(share) != sharing.ShareSize {
 		return 0, wire.Errorf(wire.InvalidArgument, reasonSealed, "sealedShare: it is not sealed to the root-receiving key of this boot, by this holder, under this manifest")
 	}
 	defer clear(share)
@@ -100,11 +101,11 @@ func (r *receiver) post(holder, sealed []byte) (count int, err error) {
 	return count, r.combine()
 }
 
-func (r *receiver) open(holder, sealed []byte) ([]byte, error) {
-	if len(sealed) != sharing.SealedSize {
+// open opens what was sealed to the key of this boot. The caller holds the lock.
+func (r *receiver) open(sealed, info, aad []byte) ([]byte, error) {
+	if len(sealed) <= len(r.public) {
 		return nil, errors.New("length")
 	}
-	info, aad := sharing.PostedContext(r.manifestHash, r.public, holder)
 	recipient, err := ceremonySuite.NewReceiver(r.key, info)
 	if err != nil {
 		return nil, err

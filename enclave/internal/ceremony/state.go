@@ -105,6 +105,8 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 		switch {
 		case e.Index == 0 || e.Kind == entryManifest:
 			return record.replay(e)
+		case e.Kind == entryHandover:
+			return codec.Decode(e.Body, new(handoverEntry))
 		case node.Mine(e.Kind):
 			return nodes.Replay(e)
 		}
@@ -121,6 +123,12 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 		_ = j.Close()
 		return err
 	}
+	a.mu.Lock()
+	a.ceremony = nil
+	if m.Root != nil {
+		a.ceremony = a.departure()
+	}
+	a.mu.Unlock()
 	a.enter(wire.PhaseReady, "")
 	return nil
 }

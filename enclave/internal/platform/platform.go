@@ -10,6 +10,7 @@ import (
 	"net"
 	"time"
 
+	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/mpc"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -72,6 +73,9 @@ type Platform struct {
 	// parameters, in tests.
 	Engine    mpc.Engine
 	PreParams mpc.PreParams
+	// Trust is under what the documents of another enclave of this appliance are
+	// verified, whose manifest is given.
+	Trust func(*attestation.Manifest) (attestation.Trust, error)
 	// Now is trusted time: the attester's, carried by the monotonic clock.
 	Now func() time.Time
 }

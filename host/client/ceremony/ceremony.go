@@ -72,19 +72,23 @@ func (e *NetworkError) Error() string { return e.err.Error() }
 // Unwrap returns what went wrong.
 func (e *NetworkError) Unwrap() error { return e.err }
 
-// call makes a request with a nonce and returns the nonce.
+// call makes a request with a fresh nonce and returns the nonce.
 func (c *Client) call(ctx context.Context, method, path string, body, answer any) (nonce []byte, err error) {
+	nonce = make([]byte, nonceSize)
+	_, _ = rand.Read(nonce) // never fails since Go 1.24
+	return nonce, c.callWith(ctx, nonce, method, path, body, answer)
+}
+
+func (c *Client) callWith(ctx context.Context, nonce []byte, method, path string, body, answer any) (err error) {
 	raw := []byte{}
 	if body != nil {
 		if raw, err = json.Marshal(body); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	nonce = make([]byte, nonceSize)
-	_, _ = rand.Read(nonce) // never fails since Go 1.24
 	r, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(c.BaseURL, "/")+path, bytes.NewReader(raw))
 	if err != nil {
-		return nil, &NetworkError{err}
+		return &NetworkError{err}
 	}
 	r.Header.Set(proof.NonceHeader, hex.EncodeToString(nonce))
 	if method == http.MethodPost {
@@ -96,20 +100,20 @@ func (c *Client) call(ctx context.Context, method, path string, body, answer any
 	}
 	res, err := client.Do(r)
 	if err != nil {
-		return nil, &NetworkError{err}
+		return &NetworkError{err}
 	}
 	defer func() { _ = res.Body.Close() }()
 	got, err := io.ReadAll(io.LimitReader(res.Body, maxReply+1))
 	if err != nil {
-		return nil, &NetworkError{err}
+		return &NetworkError{err}
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, refusal(res.StatusCode, got)
+		return refusal(res.StatusCode, got)
 	}
 	if len(got) > maxReply || json.Unmarshal(got, answer) != nil {
-		return nil, unverified("the answer of %s is not the JSON that was expected", path)
+		return unverified("the answer of %s is not the JSON that was expected", path)
 	}
-	return nonce, nil
+	return nil
 }
 
 func refusal(status int, body []byte) error {

@@ -23,6 +23,9 @@ func newTable(lane *front.Lane, ready *readiness) *table {
 			// A ceremony's: which of them there are, the enclave says.
 			"/sallyport/v1/ceremony/genesis":  {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/ceremony/receiver": {API: wire.APISallyport, Lane: lane, Allow: http.MethodGet},
+			"/sallyport/v1/ceremony/nonce":    {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/sallyport/v1/ceremony/handover": {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/sallyport/v1/ceremony/root":     {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/ceremony/share":    {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/healthz":                        {Page: serveAlive, Allow: "GET, HEAD"},
 			"/readyz":                         {Page: ready.serve, Allow: "GET, HEAD"},

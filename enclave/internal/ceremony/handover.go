@@ -1,0 +1,232 @@
+package ceremony
+
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/proof"
+	"github.com/sallyport/sallyport/attestation/sharing"
+	"github.com/sallyport/sallyport/attestation/strictjson"
+	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/journal"
+	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/wire"
+)
+
+// Paths of a handover: two of the enclave that has the root, one of the enclave that
+// awaits it.
+const (
+	noncePath    = "/sallyport/v1/ceremony/nonce"
+	handoverPath = "/sallyport/v1/ceremony/handover"
+	rootPath     = "/sallyport/v1/ceremony/root"
+)
+
+// entryHandover is the last entry that an enclave writes: the root has left it.
+const entryHandover journal.Kind = 4
+
+// A handoverEntry says to which boot the root went.
+type handoverEntry struct {
+	Manifest []byte `cbor:"1,keyasint"` // SHA-256 of the manifest that it booted under
+	Receiver []byte `cbor:"2,keyasint"` // its root-receiving key
+}
+
+// Reasons of refused handovers.
+const (
+	reasonNonce    = "NONCE_UNKNOWN"
+	reasonManifest = "MANIFEST_REFUSED"
+	reasonAttested = "ATTESTATION_REFUSED"
+)
+
+// nonces are what this enclave asked other enclaves to attest over.
+type nonces struct {
+	mu    sync.Mutex
+	given map[string]time.Time
+}
+
+const (
+	maxNonces = 16
+	nonceLife = 5 * time.Minute
+)
+
+func (n *nonces) give(now time.Time) []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.given == nil || len(n.given) >= maxNonces {
+		n.given = map[string]time.Time{}
+	}
+	nonce := random(32)
+	n.given[string(nonce)] = now
+	return nonce
+}
+
+func (n *nonces) take(nonce []byte, now time.Time) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	at, ok := n.given[string(nonce)]
+	delete(n.given, string(nonce))
+	return ok && now.Sub(at) <= nonceLife
+}
+
+// A handoverRequest is what the enclave that awaits the root answered on its
+// receiver path, to a nonce of this enclave.
+type handoverRequest struct {
+	Nonce    strictjson.Hex                `json:"nonce" strict:"required"`
+	Proof    proof.AppProof                `json:"proof" strict:"required"`
+	Manifest []byte                        `json:"manifest" strict:"required"` // signed
+	Fresh    *attestation.FreshAttestation `json:"freshAttestation" strict:"required"`
+}
+
+type handoverReply struct {
+	SealedRoot strictjson.Hex `json:"sealedRoot"`
+}
+
+// handover gives the root to another enclave and serves no more. What makes it
+// lawful is the other's manifest: this one, or a successor that its operators have signed.
+func (a *Appliance) handover(ctx context.Context, req *wire.Request) (any, error) {
+	var in handoverRequest
+	if err := strictjson.DecodeRequest(req.Body, &in); err != nil {
+		return nil, wire.Errorf(wire.InvalidArgument, "", "%v", err)
+	}
+	next, err := a.judgeManifest(in.Manifest)
+	if err != nil {
+		return nil, wire.Errorf(wire.PermissionDenied, reasonManifest, "manifest: %v", err)
+	}
+	receiver, err := a.judgeReceiver(&in, next)
+	if err != nil {
+		return nil, err
+	}
+	a.leaving.Lock()
+	defer a.leaving.Unlock()
+	root := a.root
+	if root == nil {
+		return nil, wire.Errorf(wire.Unavailable, "", "the root has left this enclave")
+	}
+	info, aad := sharing.HandoverContext(attestation.Hash(next.Manifest), receiver, a.manifest.Appliance, a.manifest.Root.Set)
+	sealed, err := sealTo(receiver, info, aad, root.Expose())
+	if err != nil {
+		return nil, err
+	}
+	if err := a.leave(ctx, handoverEntry{attestation.Hash(next.Manifest), receiver}); err != nil {
+		return nil, err
+	}
+	return handoverReply{sealed}, nil
+}
+
+// judgeManifest accepts the manifest in force, or a signed successor with the same root.
+func (a *Appliance) judgeManifest(raw []byte) (*attestation.Signed, error) {
+	next, err := attestation.ParseSigned(raw)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Equal(next.Manifest, a.signed.Manifest) {
+		return next, nil
+	}
+	if err := next.Succeeds(a.manifest); err != nil {
+		return nil, err
+	}
+	m, err := attestation.ParseManifest(next.Manifest)
+	if err == nil && m.Root.Set != a.manifest.Root.Set {
+		err = errors.New("root.set: a handover keeps the root; another one is given by its holders")
+	}
+	return next, err
+}
+
+// judgeReceiver wants the other enclave to run now, on an image of its manifest,
+// under it, and to have proven its root-receiving key.
+func (a *Appliance) judgeReceiver(in *handoverRequest, next *attestation.Signed) ([]byte, error) {
+	refused := func(err error) error {
+		return wire.Errorf(wire.PermissionDenied, reasonAttested, "the other enclave: %v", err)
+	}
+	if !a.nonces.take(in.Nonce, a.platform.Now()) {
+		return nil, wire.Errorf(wire.FailedPrecondition, reasonNonce, "nonce: must be one that this enclave has just given, used once")
+	}
+	m, err := attestation.ParseManifest(next.Manifest)
+	if err != nil {
+		return nil, refused(err)
+	}
+	trust, err := a.platform.Trust(m)
+	if err != nil {
+		return nil, refused(err)
+	}
+	key, err := hex.DecodeString(in.Proof.PublicKey)
+	if err != nil {
+		return nil, refused(errors.New("its proof has no key"))
+	}
+	doc, err := attestation.VerifyChallenge(*in.Fresh, trust, attestation.Expect{
+		Kind: attestation.KindChallenge, ManifestHash: attestation.Hash(next.Manifest), PublicKey: key,
+	}, in.Nonce, a.platform.Now())
+	if err != nil {
+		return nil, refused(err)
+	}
+	if !m.Accepts(doc.Measurements()) {
+		return nil, refused(errors.New("its manifest does not accept its image"))
+	}
+	if err := in.Proof.Verify(); err != nil {
+		return nil, refused(err)
+	}
+	statement, err := proof.ParseRootReceiverStatement([]byte(in.Proof.ProofPayload))
+	if err != nil || !bytes.Equal(statement.Manifest[:], attestation.Hash(next.Manifest)) {
+		return nil, refused(fmt.Errorf("its proof is not of a root-receiving key under its manifest: %v", err))
+	}
+	return statement.PublicKey, nil
+}
+
+// leave ends this enclave's service for good, before the root is released: at no time
+// do two serve. Its last entry says where the root went.
+func (a *Appliance) leave(ctx context.Context, e handoverEntry) error {
+	t, err := a.journal.Propose(entryHandover, func(uint64, int64) ([]byte, error) { return codec.Encode(e), nil })
+	if err != nil {
+		return err
+	}
+	if err := a.journal.Wait(ctx, t); err != nil {
+		return err
+	}
+	a.enter(wire.PhaseStale, "the root was handed over to an enclave under the manifest "+hex.EncodeToString(e.Manifest))
+	a.close()
+	a.root.Erase()
+	a.root = nil
+	return nil
+}
+
+// A rootRequest brings the root from an enclave that had it.
+type rootRequest struct {
+	SealedRoot strictjson.Hex `json:"sealedRoot" strict:"required"`
+}
+
+// takeRoot takes the whole root. That it is the right one follows from the sharing
+// document, which the manifest names.
+func (r *receiver) takeRoot(sealed []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.key == nil {
+		return wire.Errorf(wire.FailedPrecondition, "", "the enclave has its root")
+	}
+	d := r.document
+	info, aad := sharing.HandoverContext(r.manifestHash, r.public, d.Appliance, d.Set)
+	root, err := r.open(sealed, info, aad)
+	if err != nil || len(root) != halfSize {
+		return wire.Errorf(wire.InvalidArgument, reasonSealed, "sealedRoot: it is not sealed to the root-receiving key of this boot, under this manifest")
+	}
+	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
+		clear(root)
+		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "sealedRoot: it is not the root of this manifest")
+	}
+	r.forget()
+	r.key = nil
+	r.root <- root
+	return nil
+}
+
+// keepRoot remembers the root for a handover.
+func (a *Appliance) keepRoot(secret []byte) {
+	a.leaving.Lock()
+	defer a.leaving.Unlock()
+	a.root = keys.NewSecret(secret)
+}

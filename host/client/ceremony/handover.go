@@ -1,0 +1,53 @@
+package ceremony
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/proof"
+	"github.com/sallyport/sallyport/attestation/strictjson"
+)
+
+// Handover has a running enclave give its root to another one, which awaits it under
+// the same manifest or under a successor, and serve no more. The enclaves judge each
+// other; what is verified here is for whoever asked. When it fails after the first
+// enclave has stopped, the holders can always give the root again.
+func Handover(ctx context.Context, from, to *Client) error {
+	m, err := to.own()
+	if err != nil {
+		return err
+	}
+	if m.Version == 0 {
+		return errors.New("manifest: a genesis manifest has no root yet")
+	}
+	var given struct {
+		Nonce strictjson.Hex `json:"nonce"`
+	}
+	if _, err := from.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/nonce", struct{}{}, &given); err != nil {
+		return err
+	}
+	var answer receiverAnswer
+	if err := to.callWith(ctx, given.Nonce, http.MethodGet, "/sallyport/v1/ceremony/receiver", nil, &answer); err != nil {
+		return err
+	}
+	if _, err := to.receiver(m, given.Nonce, &answer); err != nil {
+		return err
+	}
+	var sealed struct {
+		SealedRoot strictjson.Hex `json:"sealedRoot"`
+	}
+	if _, err := from.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/handover", struct {
+		Nonce    strictjson.Hex                `json:"nonce"`
+		Proof    proof.AppProof                `json:"proof"`
+		Manifest []byte                        `json:"manifest"`
+		Fresh    *attestation.FreshAttestation `json:"freshAttestation"`
+	}{given.Nonce, answer.Proof, to.Signed.Encode(), answer.Fresh}, &sealed); err != nil {
+		return err
+	}
+	_, err = to.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/root", struct {
+		SealedRoot strictjson.Hex `json:"sealedRoot"`
+	}{sealed.SealedRoot}, new(struct{}))
+	return err
+}

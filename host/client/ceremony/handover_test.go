@@ -1,0 +1,237 @@
+package ceremony_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/enclave/enclavetest"
+	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/client"
+	"github.com/sallyport/sallyport/host/client/ceremony"
+)
+
+// beside boots another enclave on the same machine and store, under a manifest.
+func (w *world) beside(signed *attestation.Signed) *world {
+	w.Helper()
+	o := *w
+	o.signed = signed
+	o.enclave = w.enclave.Beside(w, signed.Encode())
+	o.serve()
+	return &o
+}
+
+// successor is the next manifest, changed by a test and signed.
+func (w *world) successor(change func(m *attestation.Manifest), by ...int) *attestation.Signed {
+	w.Helper()
+	m, err := attestation.ParseManifest(w.signed.Manifest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	m.Version++
+	if change != nil {
+		change(m)
+	}
+	return w.sign(m, by...)
+}
+
+// customer founds an organization and makes keys in it.
+func (w *world) customer(n int) (at func(url string) *client.Client, made []client.CreatedPrivateKey) {
+	w.Helper()
+	m, err := attestation.ParseManifest(w.signed.Manifest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	key, err := client.NewAPIKey()
+	if err != nil {
+		w.Fatal(err)
+	}
+	config := client.Config{BaseURL: w.url, Trust: w.enclave.Trust, QuorumPublicKey: m.QuorumPublicKey, Key: key}
+	c, err := client.New(config)
+	if err != nil {
+		w.Fatal(err)
+	}
+	body, err := c.NewFoundingBody("customer", []client.RootUser{{UserName: "root", APIKeys: []client.RootAPIKey{
+		{APIKeyName: "first", PublicKey: key.PublicHex(), CurveType: client.CurveP256},
+	}}}, 1)
+	if err != nil {
+		w.Fatal(err)
+	}
+	reply, err := c.CreateOrganization(w.Context(), body, key)
+	if err != nil {
+		w.Fatal(err)
+	}
+	config.OrganizationID = reply.OrganizationID
+	at = func(url string) *client.Client {
+		config.BaseURL = url
+		c, err := client.New(config)
+		if err != nil {
+			w.Fatal(err)
+		}
+		return c
+	}
+	c = at(w.url)
+	for len(made) < n {
+		var some []client.NewPrivateKey
+		for i := range min(50, n-len(made)) {
+			some = append(some, client.NewPrivateKey{PrivateKeyName: fmt.Sprint("key ", len(made)+i), Curve: client.KeyCurveSecp256k1})
+		}
+		keys, err := c.CreatePrivateKeys(w.Context(), some...)
+		if err != nil {
+			w.Fatal(err)
+		}
+		made = append(made, keys...)
+	}
+	return at, made
+}
+
+func TestRootIsHandedToASuccessor(t *testing.T) {
+	w := newWorld(t)
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
+	at, keys := w.customer(1000)
+	next := w.beside(w.successor(func(m *attestation.Manifest) { m.Name = "vault, renewed" }, 0, 1))
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(next.signed)); err != nil {
+		t.Fatal(err)
+	}
+	if s := w.phase(wire.PhaseStale); !strings.Contains(s.Reason, "handed over") {
+		t.Errorf("the old enclave is %s: %s", s.Phase, s.Reason)
+	}
+	next.phase(wire.PhaseReady)
+	if _, err := at(w.url).ListPrivateKeys(t.Context()); err == nil {
+		t.Error("the old enclave serves")
+	}
+	// All keys are there, and sign and leave, at the new one.
+	c := at(next.url)
+	for i, k := range keys {
+		if _, err := c.SignRawPayload(t.Context(), client.SignRawPayloadParams{
+			SignWith: k.PrivateKeyID, Payload: "x", Encoding: client.EncodingText, HashFunction: client.HashSHA256,
+		}); err != nil {
+			t.Fatalf("key %d: %v", i, err)
+		}
+		if i%50 == 0 {
+			if _, err := c.ExportPrivateKey(t.Context(), k.PrivateKeyID, nil); err != nil {
+				t.Fatalf("key %d: %v", i, err)
+			}
+		}
+	}
+	// The old manifest opens the journal no more, whoever gives the root.
+	next.enclave.Stop()
+	w.boot(w.signed)
+	w.give(2, 3, 4)
+	if s := w.enclave.Wait(t); s.Phase != wire.PhaseBroken || !strings.Contains(s.Reason, "no successor") {
+		t.Errorf("under the old manifest the enclave is %s: %s", s.Phase, s.Reason)
+	}
+}
+
+func TestRootIsHandedToTheSameManifest(t *testing.T) {
+	w := newWorld(t)
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
+	next := w.beside(w.signed)
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(w.signed)); err != nil {
+		t.Fatal(err)
+	}
+	w.phase(wire.PhaseStale)
+	next.phase(wire.PhaseReady)
+}
+
+// ask makes a call as a host does, and decodes what the enclave answers.
+func ask(t *testing.T, e wire.Enclave, path string, nonce, body []byte) (map[string]json.RawMessage, error) {
+	t.Helper()
+	reply, err := e.Do(t.Context(), &wire.Request{API: wire.APISallyport, Path: "/sallyport/v1/ceremony/" + path, Nonce: nonce, Body: body})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]json.RawMessage{}
+	if err := json.Unmarshal(reply.Body, &out); err != nil {
+		t.Fatal(err)
+	}
+	return out, nil
+}
+
+// request is a lawful one for a handover to an enclave that awaits the root.
+func (w *world) request(to *enclavetest.Enclave) map[string]json.RawMessage {
+	w.Helper()
+	given, err := ask(w.T, w.enclave, "nonce", nil, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	nonce, _ := hex.DecodeString(strings.Trim(string(given["nonce"]), `"`))
+	answer, err := ask(w.T, to, "receiver", nonce, nil)
+	if err != nil {
+		w.Fatal(err)
+	}
+	return map[string]json.RawMessage{
+		"nonce": given["nonce"], "proof": answer["proof"], "manifest": answer["manifest"], "freshAttestation": answer["freshAttestation"],
+	}
+}
+
+func TestRootIsHandedToNobodyElse(t *testing.T) {
+	w := newWorld(t)
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
+	next := w.beside(w.signed)
+	other := newWorld(t)
+	other.found()
+	stranger := enclavetest.Unfounded(t, enclavetest.Options{Host: w.host}, w.signed.Encode()) // on another machine
+	o := *w
+	o.enclave = stranger
+	o.phase(wire.PhaseAwaitingRoot)
+	manifest := func(s *attestation.Signed) func(r map[string]json.RawMessage) {
+		return func(r map[string]json.RawMessage) { r["manifest"], _ = json.Marshal(s.Encode()) }
+	}
+	good := w.request(next.enclave)
+	for name, test := range map[string]struct {
+		change func(r map[string]json.RawMessage)
+		want   string
+	}{
+		"signed by one":            {manifest(w.successor(nil, 0)), "MANIFEST_REFUSED"},
+		"two versions ahead":       {manifest(w.successor(func(m *attestation.Manifest) { m.Version++ }, 0, 1)), "MANIFEST_REFUSED"},
+		"another root's set":       {manifest(w.successor(func(m *attestation.Manifest) { m.Root.Set, m.Root.Sharing = 2, make([]byte, 32) }, 0, 1)), "MANIFEST_REFUSED"},
+		"another appliance's":      {manifest(other.signed), "MANIFEST_REFUSED"},
+		"a manifest it is not on":  {manifest(w.successor(nil, 0, 1)), "ATTESTATION_REFUSED"},
+		"a nonce of nobody":        {func(r map[string]json.RawMessage) { r["nonce"] = json.RawMessage(`"` + strings.Repeat("00", 32) + `"`) }, "NONCE_UNKNOWN"},
+		"an old nonce":             {func(r map[string]json.RawMessage) { maps.Copy(r, good) }, ""},
+		"another machine":          {func(r map[string]json.RawMessage) { maps.Copy(r, w.request(stranger)) }, "ATTESTATION_REFUSED"},
+		"another machine's proof":  {func(r map[string]json.RawMessage) { r["proof"] = w.request(stranger)["proof"] }, "ATTESTATION_REFUSED"},
+		"another nonce's document": {func(r map[string]json.RawMessage) { r["freshAttestation"] = good["freshAttestation"] }, "ATTESTATION_REFUSED"},
+		"no proof":                 {func(r map[string]json.RawMessage) { delete(r, "proof") }, ""},
+	} {
+		r := w.request(next.enclave)
+		test.change(r)
+		body, _ := json.Marshal(r)
+		if name == "an old nonce" { // refused once for the proof, and then for the nonce
+			r["proof"] = w.request(stranger)["proof"]
+			spent, _ := json.Marshal(r)
+			_, _ = ask(t, w.enclave, "handover", nil, spent)
+			test.want = "NONCE_UNKNOWN"
+		}
+		_, err := ask(t, w.enclave, "handover", nil, body)
+		if e, ok := errors.AsType[*wire.Error](err); !ok || e.Reason != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+		w.phase(wire.PhaseReady)
+	}
+	// A sealed root is for one boot, and is the root.
+	sealed, err := ask(t, w.enclave, "handover", nil, func() []byte { b, _ := json.Marshal(w.request(next.enclave)); return b }())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, _ := json.Marshal(sealed)
+	if _, err := ask(t, stranger, "root", nil, body); !errors.Is(err, &wire.Error{Code: wire.InvalidArgument, Reason: "SHARE_NOT_FOR_THIS_BOOT"}) {
+		t.Errorf("the sealed root at another boot: %v", err)
+	}
+	if _, err := ask(t, next.enclave, "root", nil, body); err != nil {
+		t.Error(err)
+	}
+	next.phase(wire.PhaseReady)
+}
