@@ -14,16 +14,17 @@ import (
 // faulty stands between a token and its module.
 type faulty struct {
 	cryptoki
-	template  *p11.Attribute // replaces one attribute of keys made
-	flags     uint           // added to those of every token
-	login     error
-	logins    int
-	session   error
-	shortWrap bool
-	garble    bool
-	block     chan struct{} // WrapKey waits for it
-	noWrap    bool
-	noGCM     bool
+	template        *p11.Attribute // replaces one attribute of keys made
+	flags           uint           // added to those of every token
+	login           error
+	logins          int
+	session         error
+	shortWrap       bool
+	garble          bool
+	block           chan struct{} // WrapKey waits for it
+	noWrap          bool
+	noGCM           bool
+	garbleSignature bool
 }
 
 func (f *faulty) GenerateKey(s p11.SessionHandle, m []*p11.Mechanism, a []*p11.Attribute) (p11.ObjectHandle, error) {
@@ -33,6 +34,25 @@ func (f *faulty) GenerateKey(s p11.SessionHandle, m []*p11.Mechanism, a []*p11.A
 		}
 	}
 	return f.cryptoki.GenerateKey(s, m, a)
+}
+
+func (f *faulty) GenerateKeyPair(s p11.SessionHandle, m []*p11.Mechanism, public, private []*p11.Attribute) (p11.ObjectHandle, p11.ObjectHandle, error) {
+	for _, list := range [][]*p11.Attribute{public, private} {
+		for i := range list {
+			if f.template != nil && list[i].Type == f.template.Type {
+				list[i] = f.template
+			}
+		}
+	}
+	return f.cryptoki.GenerateKeyPair(s, m, public, private)
+}
+
+func (f *faulty) Sign(s p11.SessionHandle, digest []byte) ([]byte, error) {
+	signature, err := f.cryptoki.Sign(s, digest)
+	if f.garbleSignature {
+		signature[7] ^= 1
+	}
+	return signature, err
 }
 
 func (f *faulty) GetTokenInfo(slot uint) (p11.TokenInfo, error) {
