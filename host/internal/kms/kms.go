@@ -70,8 +70,14 @@ func (c *Client) Decrypt(ctx context.Context, keyARN string, ciphertext, documen
 	if err != nil {
 		return nil, classify("Decrypt", err)
 	}
+	if len(reply.Plaintext) > 0 {
+		// What KMS would do if it did not take documents for this kind of key. The
+		// secret has been seen by its host and must not become a root.
+		clear(reply.Plaintext)
+		return nil, fmt.Errorf("%w: Decrypt: KMS answered to the host and not to the enclave", ErrRefused)
+	}
 	if n := len(reply.CiphertextForRecipient); n == 0 || n > maxAnswer {
-		return nil, fmt.Errorf("%w: Decrypt: CiphertextForRecipient has %d bytes, not 1 to %d", ErrRefused, n, maxAnswer)
+		return nil, fmt.Errorf("%w: Decrypt: CiphertextForRecipient has %d bytes, not 1 to %d", ErrUnavailable, n, maxAnswer)
 	}
 	return reply.CiphertextForRecipient, nil
 }

@@ -59,10 +59,11 @@ func Policy(account, role, keyARN string, measurements []attestation.Measurement
 	if err != nil {
 		return nil, fmt.Errorf("kms: printing a key policy: %v", err)
 	}
+	text = append(text, '\n')
 	if len(text) > maxPolicy {
 		return nil, fmt.Errorf("kms: measurements: %d are too many for a key policy of %d bytes", len(measurements), maxPolicy)
 	}
-	return append(text, '\n'), nil
+	return text, nil
 }
 
 // administration has neither Decrypt nor a way to it but PutKeyPolicy.
