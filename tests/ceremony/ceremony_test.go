@@ -32,7 +32,7 @@ func TestStories(t *testing.T) {
 			return os.WriteFile(filepath.Join(e.WorkDir, "passphrase"), []byte("of a test\n"), 0o600)
 		},
 		Cmds: map[string]func(ts *testscript.TestScript, neg bool, args []string){
-			"await": await, "phase": phase, "output": output,
+			"await": await, "phase": phaseOf("URL"), "nextphase": phaseOf("NEXT"), "output": output,
 		},
 	})
 }
@@ -63,39 +63,45 @@ func until(ts *testscript.TestScript, what string, good func() bool) {
 	}
 }
 
-// await FILE waits for a host's ready file and sets URL to where it listens.
+// await FILE waits for a host's ready file and sets URL, and NEXT, to where it listens.
 func await(ts *testscript.TestScript, _ bool, args []string) {
 	until(ts, args[0], func() bool {
-		var ready struct{ Listen string }
+		var ready struct {
+			Listen string
+			Next   string `json:"next_listen"`
+		}
 		b, err := os.ReadFile(ts.MkAbs(ts.Getenv("S") + "/" + args[0]))
 		if err != nil || json.Unmarshal(b, &ready) != nil {
 			return false
 		}
 		ts.Setenv("URL", "http://"+ready.Listen)
+		ts.Setenv("NEXT", "http://"+ready.Next)
 		return true
 	})
 }
 
-// phase NAME [WORD...] waits until the enclave behind URL is in a phase, for a reason
-// that holds the words.
-func phase(ts *testscript.TestScript, _ bool, args []string) {
-	var last string
-	until(ts, "phase "+strings.Join(args, " "), func() bool {
-		answer, err := http.Get(ts.Getenv("URL") + "/sallyport/v1/status")
-		if err != nil {
-			return false
-		}
-		defer func() { _ = answer.Body.Close() }()
-		var s struct{ Phase, Reason string }
-		if json.NewDecoder(answer.Body).Decode(&s) != nil {
-			return false
-		}
-		if now := s.Phase + ": " + s.Reason; now != last {
-			ts.Logf("%s", now)
-			last = now
-		}
-		return s.Phase == args[0] && strings.Contains(s.Reason, strings.Join(args[1:], " "))
-	})
+// phaseOf makes the command phase NAME [WORD...]: it waits until the enclave behind a
+// URL is in a phase, for a reason that holds the words.
+func phaseOf(url string) func(ts *testscript.TestScript, neg bool, args []string) {
+	return func(ts *testscript.TestScript, _ bool, args []string) {
+		var last string
+		until(ts, "phase "+strings.Join(args, " "), func() bool {
+			answer, err := http.Get(ts.Getenv(url) + "/sallyport/v1/status")
+			if err != nil {
+				return false
+			}
+			defer func() { _ = answer.Body.Close() }()
+			var s struct{ Phase, Reason string }
+			if json.NewDecoder(answer.Body).Decode(&s) != nil {
+				return false
+			}
+			if now := s.Phase + ": " + s.Reason; now != last {
+				ts.Logf("%s", now)
+				last = now
+			}
+			return s.Phase == args[0] && strings.Contains(s.Reason, strings.Join(args[1:], " "))
+		})
+	}
 }
 
 // output VAR sets a variable to what the last command printed.

@@ -26,17 +26,18 @@ import (
 
 // Verbs are the client verbs, one field each.
 type Verbs struct {
-	Key      keyGroup      `cmd:"" help:"Make API keys."`
-	Org      orgGroup      `cmd:"" help:"Found organizations."`
-	Keys     keysGroup     `cmd:"" help:"Make and list private keys."`
-	Sign     signCommand   `cmd:"" help:"Sign with a private key."`
-	Export   exportCommand `cmd:"" help:"Take a private key out, sealed to a key of yours, verified and opened here."`
-	Activity activityGroup `cmd:"" help:"List, look at, approve and reject activities."`
-	Users    usersGroup    `cmd:"" help:"Create and list users."`
-	Quorum   quorumGroup   `cmd:"" help:"Set who approves."`
-	Status   statusCommand `cmd:"" help:"Verify an appliance and show what it is."`
-	Manifest manifestGroup `cmd:"" help:"Write, sign and compare manifests: what an appliance is, and who decides over it."`
-	Ceremony ceremonyGroup `cmd:"" help:"Bring an appliance up: make its keys, give it its root."`
+	Key      keyGroup       `cmd:"" help:"Make API keys."`
+	Org      orgGroup       `cmd:"" help:"Found organizations."`
+	Keys     keysGroup      `cmd:"" help:"Make and list private keys."`
+	Sign     signCommand    `cmd:"" help:"Sign with a private key."`
+	Export   exportCommand  `cmd:"" help:"Take a private key out, sealed to a key of yours, verified and opened here."`
+	Activity activityGroup  `cmd:"" help:"List, look at, approve and reject activities."`
+	Users    usersGroup     `cmd:"" help:"Create and list users."`
+	Quorum   quorumGroup    `cmd:"" help:"Set who approves."`
+	Status   statusCommand  `cmd:"" help:"Verify an appliance and show what it is."`
+	Manifest manifestGroup  `cmd:"" help:"Write, sign and compare manifests: what an appliance is, and who decides over it."`
+	Ceremony ceremonyGroup  `cmd:"" help:"Bring an appliance up: make its keys, give it its root."`
+	Upgrade  upgradeCommand `cmd:"" help:"Have a running enclave hand its root to a new one, of the same manifest or of its successor."`
 }
 
 // Streams are what a verb reads and writes besides files. They are bound to

@@ -99,7 +99,7 @@ func writeManifest(s *Streams, path string, m *attestation.Manifest) error {
 
 type manifestNext struct {
 	File         string `arg:"" type:"path" help:"The manifest in force."`
-	Measurements string `required:"" type:"path" placeholder:"FILE" help:"All images that are accepted from now on, as for manifest new."`
+	Measurements string `type:"path" placeholder:"FILE" help:"All images that are accepted from now on, as for manifest new (default: the same)."`
 	Out          string `required:"" type:"path" placeholder:"FILE" help:"Where to write it. Never overwrites."`
 }
 
@@ -111,8 +111,10 @@ func (c *manifestNext) Run(_ context.Context, s *Streams) error {
 	}
 	m := *prev
 	m.Version++
-	if m.Measurements, err = readMeasurements(c.Measurements); err != nil {
-		return explain(err)
+	if c.Measurements != "" {
+		if m.Measurements, err = readMeasurements(c.Measurements); err != nil {
+			return explain(err)
+		}
 	}
 	if err := errors.Join(m.Check(), m.Follows(prev)); err != nil {
 		return explain(asUsage(err))

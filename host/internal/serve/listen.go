@@ -10,7 +10,7 @@ import (
 )
 
 // listen opens the HTTP front, with TLS when there is a certificate.
-func (c *Command) listen(log *slog.Logger) (net.Listener, error) {
+func (c *Command) listen(at string, log *slog.Logger) (net.Listener, error) {
 	var config *tls.Config
 	if c.TLSCert != "" {
 		pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
@@ -23,9 +23,9 @@ func (c *Command) listen(log *slog.Logger) (net.Listener, error) {
 			NextProtos:   []string{"http/1.1"},
 		}
 	}
-	ln, err := net.Listen("tcp", c.Listen)
+	ln, err := net.Listen("tcp", at)
 	if err != nil {
-		return nil, fmt.Errorf("--listen: %w", err)
+		return nil, fmt.Errorf("--listen %s: %w", at, err)
 	}
 	if config != nil {
 		return front.Listener(tls.NewListener(ln, config)), nil

@@ -9,6 +9,7 @@ import (
 // Ready is what --ready-file holds.
 type Ready struct {
 	Listen       string `json:"listen,omitempty"`        // HOST:PORT that clients reach
+	NextListen   string `json:"next_listen,omitempty"`   // HOST:PORT of the enclave of --next-enclave
 	RelayAddress string `json:"relay_address,omitempty"` // HOST:PORT of the relay in this process
 }
 

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"os/signal"
 	"syscall"
@@ -30,6 +29,8 @@ type Command struct {
 	Door        string        `required:"" placeholder:"ADDR" help:"Where the enclave reaches the store: unix:PATH or vsock:CID:PORT."`
 	Manifest    string        `type:"path" placeholder:"FILE" help:"Signed manifest that the enclave asks for when it boots."`
 	Listen      string        `required:"" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API."`
+	NextEnclave string        `placeholder:"ADDR" help:"Another enclave on the same store, which awaits the root that the first one hands over."`
+	NextListen  string        `placeholder:"HOST:PORT" help:"Where clients reach that one."`
 	TLSCert     string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain (PEM); with --tls-key the API speaks HTTPS."`
 	TLSKey      string        `name:"tls-key" type:"path" placeholder:"FILE" help:"Key of the certificate (PEM)."`
 	MaxInFlight int           `default:"128" help:"Requests taken to the enclave at once; more are answered 429."`
@@ -44,6 +45,9 @@ type Command struct {
 func (c *Command) Validate() error {
 	if (c.TLSCert == "") != (c.TLSKey == "") {
 		return errors.New("--tls-cert and --tls-key: only one is given")
+	}
+	if (c.NextEnclave == "") != (c.NextListen == "") {
+		return errors.New("--next-enclave and --next-listen: only one is given")
 	}
 	if c.MaxInFlight < 1 {
 		return fmt.Errorf("--max-in-flight: must be at least 1, is %d", c.MaxInFlight)
@@ -73,11 +77,6 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		return fmt.Errorf("--door: %w", err)
 	}
 	defer door.Close()
-	ln, err := c.listen(log)
-	if err != nil {
-		return err
-	}
-	defer ln.Close()
 	network, own, err := c.open(log)
 	if err != nil {
 		return err
@@ -87,21 +86,43 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		defer own.Close()
 	}
 
-	enclave := wire.NewEnclaveClient(c.Enclave)
-	defer func() { _ = enclave.Close() }() // never fails
-	server := front.NewServer(front.New(enclave, front.Config{Log: log},
-		turnkey.Face(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight}),
-		vertex.Face(vertex.Config{MaxInFlight: c.MaxInFlight})))
+	var faces []face
+	for _, at := range []struct{ enclave, listen string }{{c.Enclave, c.Listen}, {c.NextEnclave, c.NextListen}} {
+		if at.enclave == "" {
+			continue
+		}
+		f, done, err := c.face(at.enclave, at.listen, log)
+		if err != nil {
+			return err
+		}
+		defer done()
+		faces = append(faces, f)
+	}
 	s := &session{
-		log: log, server: server, front: ln,
+		log: log, faces: faces,
 		serveDoor: func(ctx context.Context) error {
 			return wire.ServeHost(ctx, door, keeper{host, network, c.Manifest}, log)
 		},
 		timeout:   c.StopTimeout,
-		listening: func() error { return c.announce(log, ln.Addr(), own) },
+		listening: func() error { return c.announce(log, faces, own) },
 	}
 	defer c.retract()
 	return s.run(ctx)
+}
+
+// face makes the server of one enclave's clients, which done closes.
+func (c *Command) face(address, listen string, log *slog.Logger) (f face, done func(), err error) {
+	if f.ln, err = c.listen(listen, log); err != nil {
+		return f, nil, err
+	}
+	enclave := wire.NewEnclaveClient(address)
+	f.server = front.NewServer(front.New(enclave, front.Config{Log: log},
+		turnkey.Face(enclave, turnkey.Config{MaxInFlight: c.MaxInFlight}),
+		vertex.Face(vertex.Config{MaxInFlight: c.MaxInFlight})))
+	return f, func() {
+		_ = f.ln.Close()
+		_ = enclave.Close() // never fails
+	}, nil
 }
 
 func (c *Command) logger() *slog.Logger {
@@ -113,12 +134,16 @@ func (c *Command) logger() *slog.Logger {
 }
 
 // announce says that clients can connect from now on.
-func (c *Command) announce(log *slog.Logger, addr net.Addr, own *server.Server) error {
+func (c *Command) announce(log *slog.Logger, faces []face, own *server.Server) error {
+	addr := faces[0].ln.Addr()
 	log.Info("listening", "listen", addr.String(), "tls", c.TLSCert != "", "enclave", c.Enclave, "door", c.Door)
 	if c.ReadyFile == "" {
 		return nil
 	}
 	ready := Ready{Listen: addr.String()}
+	if len(faces) > 1 {
+		ready.NextListen = faces[1].ln.Addr().String()
+	}
 	if own != nil {
 		ready.RelayAddress = own.Addr()
 	}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -15,11 +16,16 @@ import (
 // then the door.
 type session struct {
 	log       *slog.Logger
-	server    *http.Server
-	front     net.Listener
+	faces     []face
 	serveDoor func(context.Context) error
 	timeout   time.Duration // of the whole stop
 	listening func() error  // called once both servers accept
+}
+
+// A face is a server for the clients of one enclave.
+type face struct {
+	server *http.Server
+	ln     net.Listener
 }
 
 // doorShare is the part of the stop's time that is kept for the door.
@@ -28,9 +34,11 @@ const doorShare = 4
 func (s *session) run(ctx context.Context) error {
 	doorCtx, closeDoor := context.WithCancel(context.WithoutCancel(ctx))
 	defer closeDoor()
-	door, front := make(chan error, 1), make(chan error, 1)
+	door, front := make(chan error, 1), make(chan error, len(s.faces))
 	go func() { door <- s.serveDoor(doorCtx) }()
-	go func() { front <- s.server.Serve(s.front) }()
+	for _, f := range s.faces {
+		go func() { front <- f.server.Serve(f.ln) }()
+	}
 
 	err := s.listening()
 	if err == nil {
@@ -46,7 +54,7 @@ func (s *session) run(ctx context.Context) error {
 	}
 
 	deadline := time.Now().Add(s.timeout)
-	s.stopFront(deadline.Add(-s.timeout / doorShare))
+	s.stopFaces(deadline.Add(-s.timeout / doorShare))
 	closeDoor()
 	select {
 	case stopped := <-door:
@@ -59,16 +67,22 @@ func (s *session) run(ctx context.Context) error {
 	return err
 }
 
-// stopFront lets requests in flight finish until the deadline and cuts what
+// stopFaces lets requests in flight finish until the deadline and cuts what
 // remains.
-func (s *session) stopFront(deadline time.Time) {
+func (s *session) stopFaces(deadline time.Time) {
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	if err := s.server.Shutdown(ctx); err != nil {
-		s.log.Warn("requests were cut off", "err", err)
-		_ = s.server.Close()
+	var all sync.WaitGroup
+	for _, f := range s.faces {
+		all.Go(func() {
+			if err := f.server.Shutdown(ctx); err != nil {
+				s.log.Warn("requests were cut off", "err", err)
+				_ = f.server.Close()
+			}
+			_ = f.ln.Close() // the server may not have taken it over yet
+		})
 	}
-	_ = s.front.Close() // the server may not have taken it over yet
+	all.Wait()
 }
 
 func orUnknown(err error) error {

@@ -36,15 +36,15 @@ func try(t *testing.T, timeout time.Duration, listening error) *trial {
 		door: make(chan error, 1), done: make(chan error, 1), closed: make(chan struct{}),
 	}
 	s := &session{
-		log: slog.New(slog.DiscardHandler), front: front, timeout: timeout,
-		server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		log: slog.New(slog.DiscardHandler), timeout: timeout,
+		faces: []face{{ln: front, server: &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			x.entered <- struct{}{}
 			select {
 			case <-x.release:
 				_, _ = io.WriteString(w, "finished")
 			case <-r.Context().Done():
 			}
-		})},
+		})}}},
 		serveDoor: func(ctx context.Context) error {
 			select {
 			case err := <-x.door:

@@ -158,7 +158,7 @@ func TestNonceSignsOneMessage(t *testing.T) {
 				c.signatures, c.releases = c.signatures/10, c.releases/10
 			}
 			e := witness(c.engine)
-			w := newWorldOf(t, 2, e)
+			w := newWorldOf(t, 2, e, name == "real")
 			w.engine = fake
 			shares := mpctest.Key(t, keys.Secp256k1)[:2]
 			start := time.Now()

@@ -24,17 +24,18 @@ type world struct {
 	engine *fakeEngine
 	nodes  []mpc.NodeID
 	rooms  []*Rooms
+	slow   bool // the engine is a real one
 }
 
 func newWorld(t *testing.T, n int) *world {
 	engine := newFakeEngine()
-	w := newWorldOf(t, n, engine)
+	w := newWorldOf(t, n, engine, false)
 	w.engine = engine
 	return w
 }
 
-func newWorldOf(t *testing.T, n int, engine mpc.Engine) *world {
-	w := &world{t: t, net: mpctest.NewRelay()}
+func newWorldOf(t *testing.T, n int, engine mpc.Engine, slow bool) *world {
+	w := &world{t: t, net: mpctest.NewRelay(), slow: slow}
 	for i := range n {
 		w.nodes = append(w.nodes, mpctest.Parties(n)[i].Node)
 	}
@@ -55,12 +56,16 @@ func (w *world) boot(node int, engine mpc.Engine) *Rooms {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
+	patience, silence := 5*time.Second, time.Second
+	if w.slow {
+		patience, silence = 2*time.Minute, 20*time.Second
+	}
 	return New(Config{
 		Network: w.net, Pairs: newFakePairs(w.nodes[node], w.nodes), Engine: engine, PreParams: fakePreParams{}, Log: log,
 		Times: Times{
-			Join: 5 * time.Second, Sign: 5 * time.Second, Keygen: 5 * time.Second, Reshare: 5 * time.Second, Export: 5 * time.Second,
+			Join: patience, Sign: patience, Keygen: patience, Reshare: patience, Export: patience,
 			Knock: 10 * time.Millisecond, Resend: 30 * time.Millisecond, Keepalive: 100 * time.Millisecond,
-			Silence: time.Second, Linger: 500 * time.Millisecond,
+			Silence: silence, Linger: 500 * time.Millisecond,
 		},
 	})
 }
