@@ -96,7 +96,7 @@ func TestWrongCommandsEndWithTwo(t *testing.T) {
 		{"nowhere to export to", "--out or --stdout: one must be given", []string{"export", "--key", "k"}},
 		{"nothing to export", "--key, --activity or --combine: one must be given", []string{"export", "--stdout"}},
 		{"combining without target key", "--combine: needs --target", []string{"export", "--combine", "a", "--stdout"}},
-		{"combining a key by name", "can't be used together", []string{"export", "--combine", "a", "--key", "k", "--target", "t", "--stdout"}},
+		{"combining a key by name", "goes without --key", []string{"export", "--combine", "a", "--key", "k", "--target", "t", "--stdout"}},
 		{"xprv of one key", "--format: goes with --combine", []string{"export", "--key", "k", "--format", "xprv", "--stdout"}},
 		{"collecting without target key", "--activity: needs --target", []string{"export", "--activity", "a", "--stdout"}},
 		{"unknown curve", "must be one of", []string{"keys", "create", "--name", "k", "--curve", "p384"}},
