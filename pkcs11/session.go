@@ -4,6 +4,7 @@ package pkcs11
 
 import (
 	"fmt"
+	"time"
 
 	p11 "github.com/miekg/pkcs11"
 )
@@ -22,7 +23,7 @@ func inSession[T any](t *Token, f func(p11.SessionHandle) (T, error)) (T, error)
 	v, err := f(s)
 	if err != nil {
 		_ = t.api.CloseSession(s)
-		t.forgetHandles()
+		t.doubt()
 		return v, err
 	}
 	t.putSession(s)
@@ -45,7 +46,7 @@ func (t *Token) takeSession() (p11.SessionHandle, error) {
 			return 0, errLoggedOut
 		}
 	}
-	if !t.alive(s) {
+	if !t.usable(s) {
 		_ = t.api.CloseSession(s)
 		return 0, errLoggedOut
 	}
@@ -76,6 +77,7 @@ func (t *Token) closeSessions() {
 	idle := t.idle
 	t.idle = nil
 	clear(t.handles)
+	t.seen = time.Time{}
 	t.mu.Unlock()
 	for _, s := range idle {
 		_ = t.api.CloseSession(s)
@@ -86,10 +88,35 @@ func (t *Token) closeSessions() {
 	t.logged = false
 }
 
+// seenFor is how long a token that was there counts as there, if nothing fails:
+// asking is a round trip in hardware, and files read in SoftHSM.
+const seenFor = 100 * time.Millisecond
+
+// usable is alive, but for a token that was there just now.
+func (t *Token) usable(s p11.SessionHandle) bool {
+	t.mu.Lock()
+	lately := time.Since(t.seen) < seenFor
+	t.mu.Unlock()
+	if lately {
+		return t.loggedInTo(s)
+	}
+	ok := t.alive(s)
+	if ok {
+		t.mu.Lock()
+		t.seen = time.Now()
+		t.mu.Unlock()
+	}
+	return ok
+}
+
+func (t *Token) loggedInTo(s p11.SessionHandle) bool {
+	info, err := t.api.GetSessionInfo(s)
+	return err == nil && info.State == p11.CKS_RW_USER_FUNCTIONS
+}
+
 // alive says whether the session is logged in and its token there.
 func (t *Token) alive(s p11.SessionHandle) bool {
-	info, err := t.api.GetSessionInfo(s)
-	if err != nil || info.State != p11.CKS_RW_USER_FUNCTIONS {
+	if !t.loggedInTo(s) {
 		return false
 	}
 	// A module may go on with sessions of a token that is gone.
@@ -112,10 +139,12 @@ func (t *Token) rememberHandle(id []byte, h p11.ObjectHandle) {
 	t.handles[string(id)] = h
 }
 
-func (t *Token) forgetHandles() {
+// doubt has everything looked up anew, after something failed.
+func (t *Token) doubt() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	clear(t.handles)
+	t.seen = time.Time{}
 }
 
 func (t *Token) ended() error {

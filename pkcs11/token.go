@@ -70,6 +70,7 @@ type Token struct {
 	fatal   error      // ErrPIN or ErrClosed, for ever
 	idle    []p11.SessionHandle
 	handles map[string]p11.ObjectHandle // of private keys, by CKA_ID
+	seen    time.Time                   // when the token was there
 
 	closeOnce sync.Once
 }
