@@ -19,7 +19,8 @@ var (
 	// requests, the key disabled or about to be deleted. Later it may be.
 	ErrUnavailable = errors.New("kms: unavailable")
 	// ErrRefused: the request itself is wrong: a document that KMS does not believe
-	// or finds too old, or a ciphertext that is not of this key.
+	// or finds too old, or a ciphertext that is not of this key. So is an answer to
+	// the host in the place of one to the enclave.
 	ErrRefused = errors.New("kms: refused")
 )
 
