@@ -81,6 +81,7 @@ func newMachine(args []string, log *slog.Logger) (*machine, error) {
 		Listen:     func() (net.Listener, error) { return wire.Listen(o.listen) },
 		Host:       host,
 		Network:    host,
+		KeyService: host,
 		EnginePath: filepath.Join(filepath.Dir(own), "sallyport-engine"),
 		Trust:      func(*attestation.Manifest) (attestation.Trust, error) { return attestation.TrustLocal(module.Root()) },
 		Now:        time.Now, // the host's clock: it is as trusted as the rest of this platform

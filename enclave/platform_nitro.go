@@ -52,6 +52,7 @@ func newMachine(args []string, _ *slog.Logger) (*machine, error) {
 			Listen:     func() (net.Listener, error) { return wire.Listen(doorAddress) },
 			Host:       host,
 			Network:    host,
+			KeyService: host,
 			EnginePath: engineFile,
 			Trust: func(m *attestation.Manifest) (attestation.Trust, error) {
 				return attestation.TrustAWS(m.Measurements...)

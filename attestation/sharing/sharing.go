@@ -46,9 +46,14 @@ type Document struct {
 	RootCheck []byte // by which the root secret is known, see [RootCheck]
 	Threshold int64  // shares needed; 0 without holders
 	Shares    []Share
-	// KMSCiphertext is the other half, as the key management service decrypts it: RSAES-OAEP
-	// with SHA-256; nil without one.
-	KMSCiphertext []byte
+	// KMS is the half that a key management service decrypts; nil without one.
+	KMS *KMSHalf
+}
+
+// KMSHalf is 32 random bytes that a key management service decrypts.
+type KMSHalf struct {
+	Ciphertext []byte // RSAES-OAEP with SHA-256 (RFC 8017, section 7.1)
+	Hash       []byte // of the half, see [KMSHash]
 }
 
 // Share is one holder's.
@@ -61,13 +66,18 @@ type Share struct {
 }
 
 type documentJSON struct {
-	Format        string         `json:"format" strict:"required"`
-	Appliance     strictjson.Hex `json:"appliance" strict:"required"`
-	Set           int64          `json:"set" strict:"required"`
-	RootCheck     strictjson.Hex `json:"rootCheck" strict:"required"`
-	Threshold     int64          `json:"threshold" strict:"required"`
-	Shares        []shareJSON    `json:"shares" strict:"required"`
-	KMSCiphertext strictjson.Hex `json:"kmsCiphertext,omitempty"`
+	Format    string         `json:"format" strict:"required"`
+	Appliance strictjson.Hex `json:"appliance" strict:"required"`
+	Set       int64          `json:"set" strict:"required"`
+	RootCheck strictjson.Hex `json:"rootCheck" strict:"required"`
+	Threshold int64          `json:"threshold" strict:"required"`
+	Shares    []shareJSON    `json:"shares" strict:"required"`
+	KMS       *kmsJSON       `json:"kms,omitempty"`
+}
+
+type kmsJSON struct {
+	Ciphertext strictjson.Hex `json:"ciphertext" strict:"required"`
+	Hash       strictjson.Hex `json:"hash" strict:"required"`
 }
 
 type shareJSON struct {
@@ -81,9 +91,12 @@ func (d *Document) Encode() ([]byte, error) {
 	if err := d.check(); err != nil {
 		return nil, err
 	}
-	j := documentJSON{Format, d.Appliance, d.Set, d.RootCheck, d.Threshold, []shareJSON{}, d.KMSCiphertext}
+	j := documentJSON{Format, d.Appliance, d.Set, d.RootCheck, d.Threshold, []shareJSON{}, nil}
 	for _, s := range d.Shares {
 		j.Shares = append(j.Shares, shareJSON{s.Holder, s.Hash, s.Sealed})
+	}
+	if d.KMS != nil {
+		j.KMS = &kmsJSON{d.KMS.Ciphertext, d.KMS.Hash}
 	}
 	return strictjson.Marshal(j)
 }
@@ -100,7 +113,10 @@ func Parse(b []byte) (*Document, error) {
 	if j.Format != Format {
 		return nil, errors.New("sharing: format: must be " + Format)
 	}
-	d := &Document{Appliance: j.Appliance, Set: j.Set, RootCheck: j.RootCheck, Threshold: j.Threshold, KMSCiphertext: j.KMSCiphertext}
+	d := &Document{Appliance: j.Appliance, Set: j.Set, RootCheck: j.RootCheck, Threshold: j.Threshold}
+	if j.KMS != nil {
+		d.KMS = &KMSHalf{j.KMS.Ciphertext, j.KMS.Hash}
+	}
 	for _, s := range j.Shares {
 		d.Shares = append(d.Shares, Share{s.Holder, s.Hash, s.Sealed})
 	}
@@ -124,12 +140,12 @@ func (d *Document) check() error {
 		return fmt.Errorf("sharing: rootCheck: must be %d bytes", sha256.Size)
 	case n > maxHolders:
 		return fmt.Errorf("sharing: shares: must be at most %d", maxHolders)
-	case n == 0 && len(d.KMSCiphertext) == 0:
-		return errors.New("sharing: shares: must not be empty without kmsCiphertext")
+	case n == 0 && d.KMS == nil:
+		return errors.New("sharing: shares: must not be empty without kms")
 	case d.Threshold < 0 || d.Threshold > n || (n > 0 && d.Threshold < 1):
 		return errors.New("sharing: threshold: must be 1 to the number of shares")
-	case len(d.KMSCiphertext) > maxCiphertext:
-		return fmt.Errorf("sharing: kmsCiphertext: must be at most %d bytes", maxCiphertext)
+	case d.KMS != nil && (len(d.KMS.Ciphertext) == 0 || len(d.KMS.Ciphertext) > maxCiphertext || len(d.KMS.Hash) != sha256.Size):
+		return fmt.Errorf("sharing: kms: ciphertext must be 1 to %d bytes and hash %d", maxCiphertext, sha256.Size)
 	}
 	for i, s := range d.Shares {
 		if _, err := ecdh.P256().NewPublicKey(s.Holder); err != nil {
@@ -161,6 +177,12 @@ func (d *Document) Of(holder []byte) *Share {
 // big endian), the holder's key and the share. A share has 256 random bits.
 func Hash(appliance []byte, set int64, holder, share []byte) []byte {
 	return hash("sallyport root share v1\x00", appliance, set, append(bytes.Clone(holder), share...))
+}
+
+// KMSHash is by what the half of a key management service is known: SHA-256 of a label, the
+// appliance, the set (8 bytes big endian) and the half.
+func KMSHash(appliance []byte, set int64, half []byte) []byte {
+	return hash("sallyport kms half v1\x00", appliance, set, half)
 }
 
 // RootCheck is by what a root secret of 32 random bytes is known: SHA-256 of a label, the

@@ -32,6 +32,8 @@ type Options struct {
 	ClosedOrganizations bool
 	// Network is the relay; nil is none, and no MPC keys.
 	Network wire.Network
+	// KeyService asks a key management service; nil: there is none.
+	KeyService wire.KeyService
 	// Engine and PreParams take the place of the engine's process and of the
 	// pool of parameters.
 	Engine    mpc.Engine
@@ -138,7 +140,7 @@ func (e *Enclave) platform() *platform.Platform {
 	return &platform.Platform{
 		Assurance: platform.Local, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
 		Trust:   func(*attestation.Manifest) (attestation.Trust, error) { return e.Trust, nil },
-		Network: e.options.Network, Engine: e.options.Engine, PreParams: e.options.PreParams,
+		Network: e.options.Network, KeyService: e.options.KeyService, Engine: e.options.Engine, PreParams: e.options.PreParams,
 	}
 }
 

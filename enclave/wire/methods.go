@@ -27,6 +27,7 @@ const (
 	methodAskRule     method = 26
 
 	methodBootManifest method = 27
+	methodDecryptByKMS method = 28
 )
 
 var methodNames = map[method]string{
@@ -45,6 +46,7 @@ var methodNames = map[method]string{
 	methodAskRule:     "AskRule",
 
 	methodBootManifest: "BootManifest",
+	methodDecryptByKMS: "DecryptByKMS",
 }
 
 func (m method) String() string {
@@ -163,6 +165,10 @@ func weight(v any) int {
 		return fields + total(v.Items)
 	case *manifestResult:
 		return fields + len(v.Manifest)
+	case *KMSQuestion:
+		return fields + len(v.KeyID) + len(v.Ciphertext) + len(v.Document)
+	case *KMSAnswer:
+		return fields + len(v.CiphertextForRecipient)
 	case *sendPortParams:
 		return fields + messages(v.Messages)
 	case *relayMessages:

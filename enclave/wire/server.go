@@ -24,7 +24,7 @@ func ServeEnclave(ctx context.Context, ln net.Listener, e Enclave, log *slog.Log
 }
 
 // ServeHost answers calls to h, as [ServeEnclave] does for an enclave; if h is
-// a [Network] or a [ManifestSource] too, also those.
+// a [Network], a [ManifestSource] or a [KeyService] too, also those.
 func ServeHost(ctx context.Context, ln net.Listener, h Host, log *slog.Logger) error {
 	handlers := hostHandlers(h)
 	if n, ok := h.(Network); ok {
@@ -32,6 +32,9 @@ func ServeHost(ctx context.Context, ln net.Listener, h Host, log *slog.Logger) e
 	}
 	if m, ok := h.(ManifestSource); ok {
 		maps.Copy(handlers, manifestHandlers(m))
+	}
+	if k, ok := h.(KeyService); ok {
+		maps.Copy(handlers, keyServiceHandlers(k))
 	}
 	return newServer(hostCodec, handlers, log, doorLimits()).serve(ctx, ln)
 }

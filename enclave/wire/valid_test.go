@@ -63,7 +63,7 @@ func TestRequestMustHaveItsForm(t *testing.T) {
 
 func TestMethodNumbersFitAndHaveNames(t *testing.T) {
 	all := enclaveHandlers(nil)
-	for _, more := range []map[method]handler{hostHandlers(nil), networkHandlers(nil), manifestHandlers(nil)} {
+	for _, more := range []map[method]handler{hostHandlers(nil), networkHandlers(nil), manifestHandlers(nil), keyServiceHandlers(nil)} {
 		for m, h := range more {
 			if all[m] != nil {
 				t.Errorf("method %d means something on both sides", m)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/sallyport/sallyport/attestation"
@@ -83,9 +84,6 @@ type shareReply struct {
 
 // collect waits until enough holders have given their shares.
 func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
-	if m.Root.KMS != nil {
-		return nil, errNoKMS
-	}
 	if err := waitForHost(ctx, a.platform.Host); err != nil {
 		return nil, err
 	}
@@ -106,13 +104,42 @@ func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byt
 		receiverPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.receiver(ctx, req, r, blobs[0]) },
 		sharePath:    func(_ context.Context, req *wire.Request) (any, error) { return a.share(req, r) },
 		rootPath:     func(_ context.Context, req *wire.Request) (any, error) { return a.handed(req, r) },
-	}, fmt.Sprintf("%d of %d holders have to give their shares", m.Root.Threshold, len(m.Root.Holders)))
+	}, awaited(m.Root))
+	if m.Root.KMS != nil {
+		defer a.whileAwaiting(ctx, func(ctx context.Context) { a.askKMS(ctx, m, r) })()
+	}
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	case root := <-r.root:
 		return root, nil
 	}
+}
+
+// whileAwaiting does something until end is called, which waits for it.
+func (a *Appliance) whileAwaiting(ctx context.Context, do func(context.Context)) (end func()) {
+	ctx, stop := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do(ctx)
+	}()
+	return func() {
+		stop()
+		<-done
+	}
+}
+
+// awaited says what has to come.
+func awaited(plan *attestation.RootPlan) string {
+	var parts []string
+	if len(plan.Holders) > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d holders have to give their shares", plan.Threshold, len(plan.Holders)))
+	}
+	if plan.KMS != nil {
+		parts = append(parts, "the key management service has to decrypt its half")
+	}
+	return strings.Join(parts, ", and ")
 }
 
 func (a *Appliance) receiver(ctx context.Context, req *wire.Request, r *receiver, sharing []byte) (any, error) {

@@ -3,7 +3,6 @@ package ceremony
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 
 	"github.com/sallyport/sallyport/attestation"
@@ -23,8 +22,6 @@ type genesisReply struct {
 	Document []byte                        `json:"attestationDocument"`
 	Fresh    *attestation.FreshAttestation `json:"freshAttestation,omitempty"`
 }
-
-var errNoKMS = errors.New("manifest: root.kms: this release has no key management service")
 
 // genesis makes the appliance's keys, or returns again what this boot has made.
 func (a *Appliance) genesis(ctx context.Context, req *wire.Request, m *attestation.Manifest, f *founding) (any, error) {

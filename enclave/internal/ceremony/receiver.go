@@ -28,6 +28,7 @@ type receiver struct {
 	mu     sync.Mutex
 	key    kem.PrivateKey // nil once there is a root
 	shares map[string]keys.Share
+	kms    []byte // the service's half, once it has come
 	root   chan []byte
 }
 
@@ -52,7 +53,8 @@ func readSharing(raw []byte, m *attestation.Manifest) (*sharing.Document, error)
 	if err != nil {
 		return nil, err
 	}
-	fits := bytes.Equal(d.Appliance, m.Appliance) && d.Set == m.Root.Set && d.Threshold == m.Root.Threshold && len(d.Shares) == len(m.Root.Holders)
+	fits := bytes.Equal(d.Appliance, m.Appliance) && d.Set == m.Root.Set && d.Threshold == m.Root.Threshold && len(d.Shares) == len(m.Root.Holders) &&
+		(d.KMS == nil) == (m.Root.KMS == nil)
 	for _, h := range m.Root.Holders {
 		fits = fits && d.Of(h.PublicKey) != nil
 	}
@@ -95,10 +97,19 @@ func (r *receiver) post(holder, sealed []byte) (count int, err error) {
 		r.shares[string(holder)] = keys.Share{Index: share[0], Value: keys.NewSecret(share[1:])}
 	}
 	count = len(r.shares)
-	if int64(count) < r.document.Threshold {
-		return count, nil
-	}
 	return count, r.combine()
+}
+
+// takeKMS takes the half of the key management service, which a host may have made up.
+func (r *receiver) takeKMS(half []byte) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.document
+	if subtle.ConstantTimeCompare(sharing.KMSHash(d.Appliance, d.Set, half), d.KMS.Hash) != 1 {
+		return errors.New("it is not the half of this root's sharing")
+	}
+	r.kms = bytes.Clone(half)
+	return r.combine()
 }
 
 // open opens what was sealed to the key of this boot. The caller holds the lock.
@@ -117,26 +128,46 @@ func (r *receiver) open(sealed, info, aad []byte) ([]byte, error) {
 	return opener.Open(sealed[len(r.public):], aad)
 }
 
-// combine hands the root on, or forgets all shares. The caller holds the lock.
+// combine hands the root on once all there has to be is there. When it is not the root
+// of the manifest, all shares are forgotten. The caller holds the lock.
 func (r *receiver) combine() error {
-	var list []keys.Share
-	for _, s := range r.shares {
-		list = append(list, s)
+	d := r.document
+	if r.key == nil || int64(len(r.shares)) < d.Threshold || (d.KMS != nil && r.kms == nil) {
+		return nil
 	}
-	half, err := keys.CombineUnchecked(keys.Ed25519, list)
-	r.forget()
+	quorum, err := r.quorumHalf()
 	if err != nil {
-		return fmt.Errorf("internal error: combining shares: %w", err)
+		return err
 	}
-	defer half.Erase()
-	root := rootOf(r.document.Appliance, r.document.Set, half.Expose(), nil)
-	if subtle.ConstantTimeCompare(sharing.RootCheck(r.document.Appliance, r.document.Set, root), r.document.RootCheck) != 1 {
+	defer clear(quorum)
+	root := rootOf(d.Appliance, d.Set, quorum, r.kms)
+	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
 		clear(root)
 		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "the shares do not make the root of this manifest; all of them are forgotten")
 	}
 	r.key = nil // what was sealed to it opens no more
 	r.root <- root
 	return nil
+}
+
+// quorumHalf combines the shares and forgets them; nil without holders.
+func (r *receiver) quorumHalf() ([]byte, error) {
+	if r.document.Threshold == 0 {
+		return nil, nil
+	}
+	var list []keys.Share
+	for _, s := range r.shares {
+		if int64(len(list)) < r.document.Threshold { // more may have come while the service was asked
+			list = append(list, s)
+		}
+	}
+	half, err := keys.CombineUnchecked(keys.Ed25519, list)
+	r.forget()
+	if err != nil {
+		return nil, fmt.Errorf("internal error: combining shares: %w", err)
+	}
+	defer half.Erase()
+	return bytes.Clone(half.Expose()), nil
 }
 
 func (r *receiver) forget() {
@@ -152,6 +183,7 @@ func (r *receiver) close() {
 	defer r.mu.Unlock()
 	r.key = nil
 	r.forget()
+	clear(r.kms)
 	select {
 	case root := <-r.root:
 		clear(root)

@@ -1,6 +1,7 @@
 package ceremony
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -12,6 +13,7 @@ import (
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/attestation/sharing"
 	"github.com/sallyport/sallyport/enclave/internal/keys"
+	"github.com/sallyport/sallyport/enclave/internal/kms"
 )
 
 // halfSize is each half of a root secret, and the secret.
@@ -25,18 +27,27 @@ var ceremonySuite = hpke.NewSuite(hpke.KEM_P256_HKDF_SHA256, hpke.KDF_HKDF_SHA25
 // caller clears the secret.
 func spread(appliance []byte, plan *attestation.RootPlan) (root []byte, doc *sharing.Document, err error) {
 	doc = &sharing.Document{Appliance: appliance, Set: plan.Set, Threshold: plan.Threshold}
+	var quorum, service []byte
+	defer func() { clear(quorum); clear(service) }()
+	if len(plan.Holders) > 0 {
+		half, err := keys.Generate(keys.Ed25519, rand.Reader) // 32 random bytes below 2^256-189
+		if err != nil {
+			return nil, nil, err
+		}
+		defer half.Erase()
+		quorum = bytes.Clone(half.Expose())
+		if doc.Shares, err = deal(appliance, plan, half); err != nil {
+			return nil, nil, err
+		}
+	}
 	if plan.KMS != nil {
-		return nil, nil, errNoKMS
+		service = random(halfSize)
+		doc.KMS = &sharing.KMSHalf{Hash: sharing.KMSHash(appliance, plan.Set, service)}
+		if doc.KMS.Ciphertext, err = kms.Encrypt(plan.KMS.PublicKey, service); err != nil {
+			return nil, nil, err
+		}
 	}
-	half, err := keys.Generate(keys.Ed25519, rand.Reader) // 32 random bytes below 2^256-189
-	if err != nil {
-		return nil, nil, err
-	}
-	defer half.Erase()
-	if doc.Shares, err = deal(appliance, plan, half); err != nil {
-		return nil, nil, err
-	}
-	root = rootOf(appliance, plan.Set, half.Expose(), nil)
+	root = rootOf(appliance, plan.Set, quorum, service)
 	doc.RootCheck = sharing.RootCheck(appliance, plan.Set, root)
 	return root, doc, nil
 }

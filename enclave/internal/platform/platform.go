@@ -67,6 +67,8 @@ type Platform struct {
 	// Network reaches relays and rule servers through the host; nil: there are
 	// none, and no MPC keys.
 	Network wire.Network
+	// KeyService asks a key management service through the host; nil: there is none.
+	KeyService wire.KeyService
 	// EnginePath is the program that computes MPC protocols.
 	EnginePath string
 	// Engine and PreParams take the place of that program and of the pool of

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"github.com/sallyport/sallyport/enclave/wire"
+	"github.com/sallyport/sallyport/host/internal/kms"
 	"github.com/sallyport/sallyport/host/internal/relay"
 	"github.com/sallyport/sallyport/host/internal/relay/server"
 	"github.com/sallyport/sallyport/host/internal/store"
@@ -138,13 +139,32 @@ type keeper struct {
 	*store.Store
 	*relay.Relay
 	manifest string // file; may be ""
+	kms      *kms.Client
 }
 
 var (
 	_ wire.Host           = keeper{}
 	_ wire.Network        = keeper{}
 	_ wire.ManifestSource = keeper{}
+	_ wire.KeyService     = keeper{}
 )
+
+// DecryptByKMS asks under the credentials of this host.
+func (k keeper) DecryptByKMS(ctx context.Context, q *wire.KMSQuestion) (*wire.KMSAnswer, error) {
+	b, err := k.kms.Decrypt(ctx, q.KeyID, q.Ciphertext, q.Document)
+	if err == nil {
+		return &wire.KMSAnswer{CiphertextForRecipient: b}, nil
+	}
+	code := wire.FailedPrecondition
+	for known, c := range map[error]wire.Code{
+		kms.ErrNotAllowed: wire.PermissionDenied, kms.ErrNoSuchKey: wire.NotFound, kms.ErrUnavailable: wire.Unavailable,
+	} {
+		if errors.Is(err, known) {
+			code = c
+		}
+	}
+	return nil, wire.Errorf(code, "", "%.500s", err.Error())
+}
 
 // BootManifest reads the manifest anew each time: a successor takes the place of a
 // file while the enclave is down.

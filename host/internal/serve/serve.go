@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport/sallyport/enclave/wire"
 	"github.com/sallyport/sallyport/host/internal/front"
+	"github.com/sallyport/sallyport/host/internal/kms"
 	"github.com/sallyport/sallyport/host/internal/relay/server"
 	"github.com/sallyport/sallyport/host/internal/store"
 	"github.com/sallyport/sallyport/host/internal/turnkey"
@@ -29,6 +30,7 @@ type Command struct {
 	Door        string        `required:"" placeholder:"ADDR" help:"Where the enclave reaches the store: unix:PATH or vsock:CID:PORT."`
 	Manifest    string        `type:"path" placeholder:"FILE" help:"Signed manifest that the enclave asks for when it boots."`
 	Listen      string        `required:"" placeholder:"HOST:PORT" help:"Where clients reach the HTTP API."`
+	KMSEndpoint string        `name:"kms-endpoint" placeholder:"URL" help:"Where AWS KMS is reached for an enclave whose root needs it (default: AWS's, of the key's region)."`
 	NextEnclave string        `placeholder:"ADDR" help:"Another enclave on the same store, which awaits the root that the first one hands over."`
 	NextListen  string        `placeholder:"HOST:PORT" help:"Where clients reach that one."`
 	TLSCert     string        `name:"tls-cert" type:"path" placeholder:"FILE" help:"Certificate chain (PEM); with --tls-key the API speaks HTTPS."`
@@ -86,6 +88,10 @@ func (c *Command) Run(ctx context.Context) (err error) {
 		defer own.Close()
 	}
 
+	service, err := kms.New(ctx, kms.Options{Endpoint: c.KMSEndpoint})
+	if err != nil {
+		return err
+	}
 	var faces []face
 	for _, at := range []struct{ enclave, listen string }{{c.Enclave, c.Listen}, {c.NextEnclave, c.NextListen}} {
 		if at.enclave == "" {
@@ -101,7 +107,7 @@ func (c *Command) Run(ctx context.Context) (err error) {
 	s := &session{
 		log: log, faces: faces,
 		serveDoor: func(ctx context.Context) error {
-			return wire.ServeHost(ctx, door, keeper{host, network, c.Manifest}, log)
+			return wire.ServeHost(ctx, door, keeper{host, network, c.Manifest, service}, log)
 		},
 		timeout:   c.StopTimeout,
 		listening: func() error { return c.announce(log, faces, own) },
