@@ -30,6 +30,8 @@ type manifestNew struct {
 	OperatorThreshold int64             `placeholder:"K" help:"How many operators sign a manifest (default 2)." default:"2"`
 	Holder            map[string]string `placeholder:"NAME=HEX" mapsep:"none" help:"A holder of a root share and their public key, from: sallyport key holder. Once for each."`
 	HolderThreshold   int64             `placeholder:"K" help:"How many holders give the root (default 2)." default:"2"`
+	KMSKey            string            `name:"kms-key" placeholder:"ARN" help:"Need this AWS KMS key too (asymmetric RSA), for half of the root."`
+	KMSPublicKey      string            `name:"kms-public-key" type:"path" placeholder:"FILE" help:"Its public half, PEM, from: sallyport kms public."`
 	OpenOrganizations bool              `help:"Let anybody found an organization."`
 	SingleCustodian   bool              `help:"Accept a threshold of 1. Every verifier shows it."`
 	Out               string            `required:"" type:"path" placeholder:"FILE" help:"Where to write it. Never overwrites."`
@@ -66,6 +68,12 @@ func (c *manifestNew) manifest() (*attestation.Manifest, error) {
 			return nil, usage("", "--holder: %s: must be hex", p[0])
 		}
 		m.Root.Holders = append(m.Root.Holders, attestation.Holder{Name: p[0], PublicKey: key})
+	}
+	if m.Root.KMS, err = kmsPlan(c.KMSKey, c.KMSPublicKey); err != nil {
+		return nil, err
+	}
+	if len(m.Root.Holders) == 0 && m.Root.KMS != nil {
+		m.Root.Threshold = 0
 	}
 	return m, asUsage(m.Check())
 }
