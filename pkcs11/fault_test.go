@@ -25,6 +25,7 @@ type faulty struct {
 	noWrap          bool
 	noGCM           bool
 	garbleSignature bool
+	garbleSeal      bool
 }
 
 func (f *faulty) GenerateKey(s p11.SessionHandle, m []*p11.Mechanism, a []*p11.Attribute) (p11.ObjectHandle, error) {
@@ -53,6 +54,14 @@ func (f *faulty) Sign(s p11.SessionHandle, digest []byte) ([]byte, error) {
 		signature[7] ^= 1
 	}
 	return signature, err
+}
+
+func (f *faulty) Encrypt(s p11.SessionHandle, plaintext []byte) ([]byte, error) {
+	sealed, err := f.cryptoki.Encrypt(s, plaintext)
+	if f.garbleSeal {
+		sealed[3] ^= 1
+	}
+	return sealed, err
 }
 
 func (f *faulty) GetTokenInfo(slot uint) (p11.TokenInfo, error) {

@@ -93,3 +93,6 @@ func (*Operator) ID() []byte { return nil }
 
 // Label returns nothing.
 func (*Operator) Label() string { return "" }
+
+// Check fails.
+func Check(context.Context, string, []string, Options) (*Report, error) { return nil, errNoCgo }
