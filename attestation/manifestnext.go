@@ -56,7 +56,7 @@ func (m *Manifest) Follows(prev *Manifest) error {
 
 // followsGenesis: the first operating manifest has what genesis was asked for.
 func (m *Manifest) followsGenesis(prev *Manifest) error {
-	if m.Root == nil || prev.Root == nil || m.Root.Set != prev.Root.Set || !m.Root.sameHands(prev.Root) {
+	if m.Root == nil || prev.Root == nil || m.IsOrder() || m.Root.Set != prev.Root.Set || !m.Root.sameHands(prev.Root) {
 		return refuse(ReasonManifest, "manifest: root: must be as in the genesis manifest, with a sharing")
 	}
 	return nil

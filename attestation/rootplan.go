@@ -19,7 +19,8 @@ type RootPlan struct {
 	// Set numbers the root secrets of an appliance, from 1. A rotation makes the next.
 	Set int64
 	// Sharing is the SHA-256 of the sharing document in force, 32 bytes: the holders'
-	// sealed shares, and what the key management service decrypts. Empty at version 0.
+	// sealed shares, and what the key management service decrypts. Empty at version 0,
+	// and in an order, by which operators ask a running enclave for a new sharing.
 	Sharing []byte
 	// Holders, of whom Threshold give the quorum's half; none, and 0, without a quorum.
 	Holders   []Holder
@@ -128,8 +129,8 @@ func (r *RootPlan) check(version int64) error {
 		return errors.New("set: must be at least 1")
 	case version == 0 && len(r.Sharing) > 0:
 		return errors.New("sharing: must be empty in a genesis manifest")
-	case version > 0 && len(r.Sharing) != GenesisSize:
-		return fmt.Errorf("sharing: must be %d bytes in an operating manifest", GenesisSize)
+	case len(r.Sharing) != 0 && len(r.Sharing) != GenesisSize:
+		return fmt.Errorf("sharing: must be %d bytes, or empty in an order", GenesisSize)
 	case n == 0 && r.KMS == nil:
 		return errors.New("holders: must not be empty without kms")
 	case n > maxOperators:
@@ -196,6 +197,10 @@ func (r *RootPlan) sameHands(o *RootPlan) bool {
 		return a.Name == b.Name && bytes.Equal(a.PublicKey, b.PublicKey)
 	})
 }
+
+// IsOrder reports whether a manifest asks a running enclave for a new sharing. Nothing
+// boots under one.
+func (m *Manifest) IsOrder() bool { return m.Version > 0 && m.Root != nil && len(m.Root.Sharing) == 0 }
 
 // Holder finds a holder by public key, or returns nil.
 func (r *RootPlan) Holder(publicKey []byte) *Holder {

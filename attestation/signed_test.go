@@ -139,7 +139,8 @@ func TestOperatorsAndRootHaveRules(t *testing.T) {
 		"nobody":               {func(m *attestation.Manifest) { m.Root.Holders, m.Root.Threshold = nil, 0 }, "root.holders"},
 		"a holder twice":       {func(m *attestation.Manifest) { m.Root.Holders[2] = m.Root.Holders[0] }, "root.holders[2].name"},
 		"a sharing before":     {func(m *attestation.Manifest) { m.Root.Sharing = make([]byte, 32) }, "root.sharing"},
-		"no sharing after":     {func(m *attestation.Manifest) { *m = *newCouncil(t).operating(t); m.Root.Sharing = nil }, "root.sharing"},
+		"a short sharing":      {func(m *attestation.Manifest) { *m = *newCouncil(t).operating(t); m.Root.Sharing = []byte{1} }, "root.sharing"},
+		"an order":             {func(m *attestation.Manifest) { *m = *newCouncil(t).operating(t); m.Root.Sharing = nil }, ""},
 		"kms without a key":    {func(m *attestation.Manifest) { m.Root.KMS = &attestation.KMSPlan{KeyID: "arn:x"} }, "root.kms.publicKey"},
 		"kms without an arn":   {func(m *attestation.Manifest) { m.Root.KMS = &attestation.KMSPlan{KeyID: "alias/x"} }, "root.kms.keyId"},
 		"nitro without a root": {func(m *attestation.Manifest) {
@@ -163,6 +164,9 @@ func TestSuccessorsAreSignedByThoseBefore(t *testing.T) {
 	if err := c.sign(t, first, 0, 1).Succeeds(&c.genesis); err != nil {
 		t.Errorf("the first operating manifest: %v", err)
 	}
+	order, plan := *first, *first.Root
+	plan.Sharing, order.Root = nil, &plan
+	wantRefusal(t, "an order in place of the first", c.sign(t, &order, 0, 1).Succeeds(&c.genesis), "root")
 	wantRefusal(t, "signed by one", c.sign(t, first, 0).Succeeds(&c.genesis), "signed")
 	for name, test := range map[string]struct {
 		change func(m *attestation.Manifest)

@@ -10,54 +10,57 @@ import (
 // The types of a ceremony's payloads.
 const (
 	TypeGenesis      = "APP_PROOF_TYPE_GENESIS"
+	TypeSharing      = "APP_PROOF_TYPE_SHARING"
 	TypeRootReceiver = "APP_PROOF_TYPE_ROOT_RECEIVER"
 )
 
-// GenesisStatement says what a genesis made: under which genesis manifest, and the
-// operating manifest and sharing document that came of it, each by its SHA-256.
-type GenesisStatement struct {
-	TimestampMs     int64 // the enclave's time, Unix milliseconds
-	GenesisManifest [32]byte
-	Manifest        [32]byte
-	Sharing         [32]byte
+// OutcomeStatement says what a ceremony made: what it was asked for, and the operating
+// manifest and sharing document that came of it, each by its SHA-256.
+type OutcomeStatement struct {
+	Type        string   // [TypeGenesis], or [TypeSharing] for new shares of a root
+	TimestampMs int64    // the enclave's time, Unix milliseconds
+	Asked       [32]byte // the genesis manifest, or the order
+	Manifest    [32]byte
+	Sharing     [32]byte
 }
 
-type genesisPayload struct {
+type outcomePayload struct {
 	Type         string      `json:"type" strict:"required"`
 	TimestampMs  decimal     `json:"timestampMs" strict:"required"`
-	GenesisProof genesisBody `json:"genesisProof" strict:"required"`
+	OutcomeProof outcomeBody `json:"outcomeProof" strict:"required"`
 }
 
-type genesisBody struct {
-	GenesisManifestHash strictjson.Hex `json:"genesisManifestHash" strict:"required"`
-	ManifestHash        strictjson.Hex `json:"manifestHash" strict:"required"`
-	SharingHash         strictjson.Hex `json:"sharingHash" strict:"required"`
+type outcomeBody struct {
+	AskedHash    strictjson.Hex `json:"askedHash" strict:"required"`
+	ManifestHash strictjson.Hex `json:"manifestHash" strict:"required"`
+	SharingHash  strictjson.Hex `json:"sharingHash" strict:"required"`
 }
 
 // Encode returns the payload bytes.
-func (s GenesisStatement) Encode() ([]byte, error) {
-	if s.TimestampMs <= 0 {
+func (s OutcomeStatement) Encode() ([]byte, error) {
+	switch {
+	case s.Type != TypeGenesis && s.Type != TypeSharing:
+		return nil, errors.New("type: must be " + TypeGenesis + " or " + TypeSharing)
+	case s.TimestampMs <= 0:
 		return nil, errors.New("timestampMs: must be positive")
 	}
-	return strictjson.Marshal(genesisPayload{
-		TypeGenesis, decimal(s.TimestampMs), genesisBody{s.GenesisManifest[:], s.Manifest[:], s.Sharing[:]},
-	})
+	return strictjson.Marshal(outcomePayload{s.Type, decimal(s.TimestampMs), outcomeBody{s.Asked[:], s.Manifest[:], s.Sharing[:]}})
 }
 
-// ParseGenesisStatement reads payload bytes, exactly as Encode writes them.
-func ParseGenesisStatement(payload []byte) (s GenesisStatement, err error) {
-	var p genesisPayload
+// ParseOutcomeStatement reads payload bytes of one type, exactly as Encode writes them.
+func ParseOutcomeStatement(kind string, payload []byte) (s OutcomeStatement, err error) {
+	var p outcomePayload
 	if err := strictjson.Decode(payload, &p); err != nil {
 		return s, err
 	}
-	g := p.GenesisProof
+	o := p.OutcomeProof
 	switch {
-	case p.Type != TypeGenesis:
-		return s, errors.New("type: must be " + TypeGenesis)
-	case len(g.GenesisManifestHash) != 32 || len(g.ManifestHash) != 32 || len(g.SharingHash) != 32:
-		return s, errors.New("genesisProof: hashes must be 32 bytes")
+	case p.Type != kind:
+		return s, errors.New("type: must be " + kind)
+	case len(o.AskedHash) != 32 || len(o.ManifestHash) != 32 || len(o.SharingHash) != 32:
+		return s, errors.New("outcomeProof: hashes must be 32 bytes")
 	}
-	s = GenesisStatement{int64(p.TimestampMs), [32]byte(g.GenesisManifestHash), [32]byte(g.ManifestHash), [32]byte(g.SharingHash)}
+	s = OutcomeStatement{p.Type, int64(p.TimestampMs), [32]byte(o.AskedHash), [32]byte(o.ManifestHash), [32]byte(o.SharingHash)}
 	return s, canonical(s.Encode, payload)
 }
 

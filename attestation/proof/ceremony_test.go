@@ -13,14 +13,14 @@ func TestCeremonyStatementsComeBackAndNothingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	genesis := GenesisStatement{5, [32]byte{1}, [32]byte{2}, [32]byte{3}}
+	genesis := OutcomeStatement{TypeGenesis, 5, [32]byte{1}, [32]byte{2}, [32]byte{3}}
 	receiver := RootReceiverStatement{5, [32]byte{1}, key.PublicKey().Bytes()}
 	g, err1 := genesis.Encode()
 	r, err2 := receiver.Encode()
 	if err1 != nil || err2 != nil {
 		t.Fatal(err1, err2)
 	}
-	if got, err := ParseGenesisStatement(g); err != nil || got != genesis {
+	if got, err := ParseOutcomeStatement(TypeGenesis, g); err != nil || got != genesis {
 		t.Errorf("got %v, %v", got, err)
 	}
 	if got, err := ParseRootReceiverStatement(r); err != nil || got.Manifest != receiver.Manifest || !bytes.Equal(got.PublicKey, receiver.PublicKey) {
@@ -29,9 +29,9 @@ func TestCeremonyStatementsComeBackAndNothingElse(t *testing.T) {
 	change := func(b []byte, old, by string) []byte { return []byte(strings.Replace(string(b), old, by, 1)) }
 	for name, b := range map[string][]byte{
 		"the other type": r, "white space": change(g, `,`, `, `), "a short hash": change(g, "01000000", ""), "no time": change(g, `"5"`, `"0"`),
-		"a member more": change(g, `{"type"`, `{"x":1,"type"`), "capitals": change(g, "genesisProof", "GenesisProof"),
+		"a member more": change(g, `{"type"`, `{"x":1,"type"`), "capitals": change(g, "outcomeProof", "OutcomeProof"), "another type": change(g, "GENESIS", "SHARING"),
 	} {
-		if _, err := ParseGenesisStatement(b); err == nil {
+		if _, err := ParseOutcomeStatement(TypeGenesis, b); err == nil {
 			t.Errorf("genesis: %s: accepted", name)
 		}
 	}

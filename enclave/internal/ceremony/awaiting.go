@@ -21,6 +21,7 @@ const (
 	genesisPath  = "/sallyport/v1/ceremony/genesis"
 	receiverPath = "/sallyport/v1/ceremony/receiver"
 	sharePath    = "/sallyport/v1/ceremony/share"
+	spreadPath   = "/sallyport/v1/ceremony/spread"
 )
 
 // A ceremonyRoute answers one path of a ceremony.
@@ -83,7 +84,7 @@ type shareReply struct {
 }
 
 // collect waits until enough holders have given their shares.
-func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
+func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*halves, error) {
 	if err := waitForHost(ctx, a.platform.Host); err != nil {
 		return nil, err
 	}
@@ -111,8 +112,8 @@ func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) ([]byt
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case root := <-r.root:
-		return root, nil
+	case h := <-r.root:
+		return &h, nil
 	}
 }
 
@@ -190,6 +191,7 @@ func (a *Appliance) departure() map[string]ceremonyRoute {
 			}{a.nonces.give(a.platform.Now())}, nil
 		},
 		handoverPath: a.handover,
+		spreadPath:   a.respread,
 	}
 }
 

@@ -22,7 +22,6 @@ import (
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/boot"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
-	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/internal/node"
 	"github.com/sallyport/sallyport/enclave/internal/org"
 	"github.com/sallyport/sallyport/enclave/internal/platform"
@@ -50,7 +49,7 @@ type Appliance struct {
 	closing  sync.Once
 
 	leaving sync.Mutex
-	root    *keys.Secret // for a handover; nil where the root is not to leave
+	halves  *halves // of the root, for a handover or new shares; nil where it came from this machine
 }
 
 // New makes an appliance in phase Starting.
@@ -271,16 +270,20 @@ func (a *Appliance) open(ctx context.Context, raw []byte) error {
 		return fmt.Errorf("root: %w", err)
 	}
 	defer clear(secret)
-	if m.Root != nil {
-		a.keepRoot(secret)
-	}
 	return a.openState(ctx, m, secret)
 }
 
 // rootSecret gets the root back in the way that the manifest names.
 func (a *Appliance) rootSecret(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
 	if m.Root != nil {
-		return a.collect(ctx, m)
+		h, err := a.collect(ctx, m)
+		if err != nil {
+			return nil, err
+		}
+		a.leaving.Lock()
+		a.halves = h
+		a.leaving.Unlock()
+		return h.root(m.Appliance, m.Root.Set), nil
 	}
 	a.enter(wire.PhaseAwaitingRoot, "")
 	return a.platform.Root.Secret(ctx)
@@ -304,6 +307,9 @@ func (a *Appliance) accept(raw []byte) (*attestation.Signed, *attestation.Manife
 func (a *Appliance) suits(m *attestation.Manifest) error {
 	if m.Assurance != string(a.platform.Assurance) {
 		return fmt.Errorf("manifest: it is for assurance %q and this machine is %q", m.Assurance, a.platform.Assurance)
+	}
+	if m.IsOrder() {
+		return errors.New("manifest: root.sharing: is empty: it is an order for new shares, under which nothing boots")
 	}
 	if m.Version == 0 && m.Root == nil {
 		return errors.New("manifest: root: must be there at version 0, under which only a ceremony makes keys")

@@ -3,7 +3,7 @@ package ceremony
 import (
 	"bytes"
 	"context"
-	"crypto/subtle"
+	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -104,12 +104,13 @@ func (a *Appliance) handover(ctx context.Context, req *wire.Request) (any, error
 	}
 	a.leaving.Lock()
 	defer a.leaving.Unlock()
-	root := a.root
-	if root == nil {
+	if a.halves == nil {
 		return nil, wire.Errorf(wire.Unavailable, "", "the root has left this enclave")
 	}
 	info, aad := sharing.HandoverContext(attestation.Hash(next.Manifest), receiver, a.manifest.Appliance, a.manifest.Root.Set)
-	sealed, err := sealTo(receiver, info, aad, root.Expose())
+	plain := a.halves.encode()
+	defer clear(plain)
+	sealed, err := sealTo(receiver, info, aad, plain)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +133,9 @@ func (a *Appliance) judgeManifest(raw []byte) (*attestation.Signed, error) {
 		return nil, err
 	}
 	m, err := attestation.ParseManifest(next.Manifest)
+	if err == nil && m.IsOrder() {
+		err = errors.New("root.sharing: is empty: it is an order, under which nothing runs")
+	}
 	if err == nil && m.Root.Set != a.manifest.Root.Set {
 		err = errors.New("root.set: a handover keeps the root; another one is given by its holders")
 	}
@@ -190,8 +194,8 @@ func (a *Appliance) leave(ctx context.Context, e handoverEntry) error {
 	}
 	a.enter(wire.PhaseStale, "the root was handed over to an enclave under the manifest "+hex.EncodeToString(e.Manifest))
 	a.close()
-	a.root.Erase()
-	a.root = nil
+	a.halves.erase()
+	a.halves = nil
 	return nil
 }
 
@@ -210,23 +214,47 @@ func (r *receiver) takeRoot(sealed []byte) error {
 	}
 	d := r.document
 	info, aad := sharing.HandoverContext(r.manifestHash, r.public, d.Appliance, d.Set)
-	root, err := r.open(sealed, info, aad)
-	if err != nil || len(root) != halfSize {
+	plain, err := r.open(sealed, info, aad)
+	defer clear(plain)
+	var h halves
+	if err == nil {
+		h, err = decodeHalves(plain)
+	}
+	if err != nil {
 		return wire.Errorf(wire.InvalidArgument, reasonSealed, "sealedRoot: it is not sealed to the root-receiving key of this boot, under this manifest")
 	}
-	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
-		clear(root)
+	if !h.fits(r.manifest.Root) || !r.handOn(h) {
+		h.erase()
 		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "sealedRoot: it is not the root of this manifest")
 	}
 	r.forget()
-	r.key = nil
-	r.root <- root
 	return nil
 }
 
-// keepRoot remembers the root for a handover.
-func (a *Appliance) keepRoot(secret []byte) {
-	a.leaving.Lock()
-	defer a.leaving.Unlock()
-	a.root = keys.NewSecret(secret)
+// encode writes the halves, each after its length (4 bytes big endian).
+func (h *halves) encode() (b []byte) {
+	for _, half := range []*keys.Secret{h.quorum, h.kms} {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(half.Expose()))), half.Expose()...)
+	}
+	return b
+}
+
+func decodeHalves(b []byte) (h halves, err error) {
+	for _, to := range []**keys.Secret{&h.quorum, &h.kms} {
+		if len(b) < 4 {
+			return h, errors.New("length")
+		}
+		n := binary.BigEndian.Uint32(b)
+		if b = b[4:]; (n != 0 && n != halfSize) || int(n) > len(b) {
+			return h, errors.New("length")
+		}
+		if n > 0 {
+			*to = keys.NewSecret(b[:n])
+		}
+		b = b[n:]
+	}
+	if len(b) > 0 {
+		return h, errors.New("length")
+	}
+	return h, nil
 }

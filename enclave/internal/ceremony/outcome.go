@@ -17,7 +17,7 @@ type outcome struct {
 	Proof    proof.AppProof `json:"proof"`
 }
 
-type genesisReply struct {
+type outcomeReply struct {
 	outcome
 	Document []byte                        `json:"attestationDocument"`
 	Fresh    *attestation.FreshAttestation `json:"freshAttestation,omitempty"`
@@ -35,7 +35,7 @@ func (a *Appliance) genesis(ctx context.Context, req *wire.Request, m *attestati
 		f.outcome = made
 	}
 	fresh, err := a.fresh(ctx, req)
-	return genesisReply{*f.outcome, a.boot.Document(), fresh}, err
+	return outcomeReply{*f.outcome, a.boot.Document(), fresh}, err
 }
 
 // makeKeys makes the root, spreads it, makes the identity under it, and writes entry 0
@@ -48,11 +48,14 @@ func (a *Appliance) makeKeys(ctx context.Context, first *attestation.Manifest) (
 		return nil, wire.Errorf(wire.FailedPrecondition, "STORE_NOT_EMPTY", "genesis: the host's store holds a journal already; begin with an empty one")
 	}
 	appliance := random(attestation.ApplianceSize)
-	root, document, err := spread(appliance, first.Root)
+	h := newHalves(first.Root)
+	defer h.erase()
+	root := h.root(appliance, first.Root.Set)
+	defer clear(root)
+	document, err := h.spread(appliance, first.Root)
 	if err != nil {
 		return nil, err
 	}
-	defer clear(root)
 	sharing, err := document.Encode()
 	if err != nil {
 		return nil, err
@@ -85,7 +88,7 @@ func (a *Appliance) makeKeys(ctx context.Context, first *attestation.Manifest) (
 	if err := writeFirst(ctx, p, sealer, entry); err != nil {
 		return nil, err
 	}
-	return a.attested(m.Encode(), sharing)
+	return a.attested(proof.TypeGenesis, a.boot.Manifest, m.Encode(), sharing)
 }
 
 // operating is the first operating manifest, but for its genesis hash.
@@ -103,9 +106,10 @@ func genesisOf(m *attestation.Manifest, identityName, genesisManifest []byte) []
 	return genesisHash(m.Appliance, m.QuorumPublicKey, m.CheckpointPublicKey, identityName, m.Root.Sharing, genesisManifest)
 }
 
-func (a *Appliance) attested(manifest, sharing []byte) (*outcome, error) {
-	payload, err := proof.GenesisStatement{
-		TimestampMs: a.platform.Now().UnixMilli(), GenesisManifest: [32]byte(a.boot.ManifestHash),
+// attested proves an outcome.
+func (a *Appliance) attested(kind string, asked, manifest, sharing []byte) (*outcome, error) {
+	payload, err := proof.OutcomeStatement{
+		Type: kind, TimestampMs: a.platform.Now().UnixMilli(), Asked: sha256.Sum256(asked),
 		Manifest: sha256.Sum256(manifest), Sharing: sha256.Sum256(sharing),
 	}.Encode()
 	if err != nil {

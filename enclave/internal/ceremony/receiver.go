@@ -28,8 +28,8 @@ type receiver struct {
 	mu     sync.Mutex
 	key    kem.PrivateKey // nil once there is a root
 	shares map[string]keys.Share
-	kms    []byte // the service's half, once it has come
-	root   chan []byte
+	kms    *keys.Secret // the service's half, once it has come
+	root   chan halves
 }
 
 func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing.Document) (*receiver, error) {
@@ -38,7 +38,7 @@ func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing
 		return nil, err
 	}
 	r := &receiver{
-		manifest: m, manifestHash: manifestHash, document: document, key: key, shares: map[string]keys.Share{}, root: make(chan []byte, 1),
+		manifest: m, manifestHash: manifestHash, document: document, key: key, shares: map[string]keys.Share{}, root: make(chan halves, 1),
 	}
 	r.public, err = public.MarshalBinary()
 	return r, err
@@ -108,7 +108,7 @@ func (r *receiver) takeKMS(half []byte) error {
 	if subtle.ConstantTimeCompare(sharing.KMSHash(d.Appliance, d.Set, half), d.KMS.Hash) != 1 {
 		return errors.New("it is not the half of this root's sharing")
 	}
-	r.kms = bytes.Clone(half)
+	r.kms = keys.NewSecret(half)
 	return r.combine()
 }
 
@@ -139,19 +139,29 @@ func (r *receiver) combine() error {
 	if err != nil {
 		return err
 	}
-	defer clear(quorum)
-	root := rootOf(d.Appliance, d.Set, quorum, r.kms)
-	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
-		clear(root)
+	if !r.handOn(halves{quorum, r.kms}) {
+		quorum.Erase()
 		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "the shares do not make the root of this manifest; all of them are forgotten")
 	}
-	r.key = nil // what was sealed to it opens no more
-	r.root <- root
+	r.kms = nil // it has been handed on
 	return nil
 }
 
+// handOn ends the wait with the halves of the manifest's root. The caller holds the lock.
+func (r *receiver) handOn(h halves) bool {
+	d := r.document
+	root := h.root(d.Appliance, d.Set)
+	defer clear(root)
+	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
+		return false
+	}
+	r.key = nil // what was sealed to it opens no more
+	r.root <- h
+	return true
+}
+
 // quorumHalf combines the shares and forgets them; nil without holders.
-func (r *receiver) quorumHalf() ([]byte, error) {
+func (r *receiver) quorumHalf() (*keys.Secret, error) {
 	if r.document.Threshold == 0 {
 		return nil, nil
 	}
@@ -166,8 +176,7 @@ func (r *receiver) quorumHalf() ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("internal error: combining shares: %w", err)
 	}
-	defer half.Erase()
-	return bytes.Clone(half.Expose()), nil
+	return half, nil
 }
 
 func (r *receiver) forget() {
@@ -183,10 +192,10 @@ func (r *receiver) close() {
 	defer r.mu.Unlock()
 	r.key = nil
 	r.forget()
-	clear(r.kms)
+	r.kms.Erase()
 	select {
-	case root := <-r.root:
-		clear(root)
+	case h := <-r.root:
+		h.erase()
 	default:
 	}
 }

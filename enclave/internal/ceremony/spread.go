@@ -1,7 +1,6 @@
 package ceremony
 
 import (
-	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -23,33 +22,63 @@ const halfSize = 32
 // AES-256-GCM (RFC 9180, section 7).
 var ceremonySuite = hpke.NewSuite(hpke.KEM_P256_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES256GCM)
 
-// spread makes a root secret and the document that spreads it as a plan says. The
-// caller clears the secret.
-func spread(appliance []byte, plan *attestation.RootPlan) (root []byte, doc *sharing.Document, err error) {
-	doc = &sharing.Document{Appliance: appliance, Set: plan.Set, Threshold: plan.Threshold}
-	var quorum, service []byte
-	defer func() { clear(quorum); clear(service) }()
+// halves are what a root secret follows from, either of which may be missing where
+// the plan has none.
+type halves struct{ quorum, kms *keys.Secret }
+
+// newHalves makes those of a new root.
+func newHalves(plan *attestation.RootPlan) halves {
+	var h halves
 	if len(plan.Holders) > 0 {
-		half, err := keys.Generate(keys.Ed25519, rand.Reader) // 32 random bytes below 2^256-189
-		if err != nil {
-			return nil, nil, err
-		}
-		defer half.Erase()
-		quorum = bytes.Clone(half.Expose())
-		if doc.Shares, err = deal(appliance, plan, half); err != nil {
-			return nil, nil, err
-		}
+		h.quorum = newHalf()
 	}
 	if plan.KMS != nil {
-		service = random(halfSize)
-		doc.KMS = &sharing.KMSHalf{Hash: sharing.KMSHash(appliance, plan.Set, service)}
-		if doc.KMS.Ciphertext, err = kms.Encrypt(plan.KMS.PublicKey, service); err != nil {
-			return nil, nil, err
+		h.kms = newHalf()
+	}
+	return h
+}
+
+// newHalf is 32 random bytes below 2^256-189, which is all but 189 of all.
+func newHalf() *keys.Secret {
+	half, err := keys.Generate(keys.Ed25519, rand.Reader)
+	if err != nil {
+		panic("internal error: the generator gives no random bytes") // it never fails
+	}
+	return half
+}
+
+func (h halves) root(appliance []byte, set int64) []byte {
+	return rootOf(appliance, set, h.quorum.Expose(), h.kms.Expose())
+}
+
+func (h halves) erase() {
+	h.quorum.Erase()
+	h.kms.Erase()
+}
+
+// fits tells whether a plan is one for a root of these halves.
+func (h halves) fits(plan *attestation.RootPlan) bool {
+	return (h.quorum != nil) == (len(plan.Holders) > 0) && (h.kms != nil) == (plan.KMS != nil)
+}
+
+// spread makes a document that spreads the root as a plan says.
+func (h halves) spread(appliance []byte, plan *attestation.RootPlan) (doc *sharing.Document, err error) {
+	doc = &sharing.Document{Appliance: appliance, Set: plan.Set, Threshold: plan.Threshold}
+	if h.quorum != nil {
+		if doc.Shares, err = deal(appliance, plan, h.quorum); err != nil {
+			return nil, err
 		}
 	}
-	root = rootOf(appliance, plan.Set, quorum, service)
+	if h.kms != nil {
+		doc.KMS = &sharing.KMSHalf{Hash: sharing.KMSHash(appliance, plan.Set, h.kms.Expose())}
+		if doc.KMS.Ciphertext, err = kms.Encrypt(plan.KMS.PublicKey, h.kms.Expose()); err != nil {
+			return nil, err
+		}
+	}
+	root := h.root(appliance, plan.Set)
+	defer clear(root)
 	doc.RootCheck = sharing.RootCheck(appliance, plan.Set, root)
-	return root, doc, nil
+	return doc, nil
 }
 
 // rootOf makes a root secret of its halves, either of which may be missing where

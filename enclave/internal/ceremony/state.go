@@ -107,6 +107,8 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 			return record.replay(e)
 		case e.Kind == entryHandover:
 			return codec.Decode(e.Body, new(handoverEntry))
+		case e.Kind == entrySharing:
+			return codec.Decode(e.Body, new(sharingEntry))
 		case node.Mine(e.Kind):
 			return nodes.Replay(e)
 		}

@@ -12,17 +12,17 @@ import (
 	"github.com/sallyport/sallyport/attestation/sharing"
 )
 
-// Outcome is what a genesis made, verified.
+// Outcome is what a genesis, or a new sharing, made; verified.
 type Outcome struct {
-	// Manifest is the first operating manifest, for the operators to sign.
+	// Manifest is an operating manifest, for the operators to sign.
 	Manifest *attestation.Manifest
 	// Sharing has the holders' sealed shares; the manifest names it.
 	Sharing []byte
-	// Document is the enclave's, at genesis.
+	// Document is the enclave's, then.
 	Document []byte
 }
 
-type genesisAnswer struct {
+type outcomeAnswer struct {
 	Manifest []byte                        `json:"manifest"`
 	Sharing  []byte                        `json:"sharing"`
 	Proof    proof.AppProof                `json:"proof"`
@@ -40,48 +40,87 @@ func (c *Client) Genesis(ctx context.Context) (*Outcome, error) {
 	if first.Version != 0 {
 		return nil, errors.New("manifest: genesis needs one of version 0")
 	}
-	var answer genesisAnswer
+	var answer outcomeAnswer
 	nonce, err := c.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/genesis", struct{}{}, &answer)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.present(first, nonce, answer.Fresh, answer.Proof); err != nil {
+	return c.outcome(proof.TypeGenesis, first, first, c.Signed, nonce, &answer)
+}
+
+// outcome verifies what an enclave under one manifest made of what was asked.
+func (c *Client) outcome(kind string, under, asked *attestation.Manifest, order *attestation.Signed, nonce []byte, answer *outcomeAnswer) (*Outcome, error) {
+	if err := c.present(under, nonce, answer.Fresh, answer.Proof); err != nil {
 		return nil, err
 	}
-	statement, err := proof.ParseGenesisStatement([]byte(answer.Proof.ProofPayload))
+	statement, err := proof.ParseOutcomeStatement(kind, []byte(answer.Proof.ProofPayload))
 	if err != nil {
 		return nil, unverified("the enclave's proof: %v", err)
 	}
-	if !bytes.Equal(statement.GenesisManifest[:], attestation.Hash(c.Signed.Manifest)) || statement.Manifest != sha256.Sum256(answer.Manifest) ||
-		statement.Sharing != sha256.Sum256(answer.Sharing) {
-		return nil, unverified("the enclave's proof is of another genesis")
+	if statement.Asked != sha256.Sum256(order.Manifest) || statement.Manifest != sha256.Sum256(answer.Manifest) || statement.Sharing != sha256.Sum256(answer.Sharing) {
+		return nil, unverified("the enclave's proof is of something else")
 	}
-	m, err := outcomeOf(first, answer.Manifest, answer.Sharing)
+	m, err := attestation.ParseManifest(answer.Manifest)
+	if err == nil {
+		err = adds(m, asked)
+	}
 	if err != nil {
+		return nil, err
+	}
+	if _, err = checkSharing(m, answer.Sharing); err != nil {
 		return nil, err
 	}
 	return &Outcome{Manifest: m, Sharing: answer.Sharing, Document: answer.Fresh.Document}, nil
 }
 
-// outcomeOf wants an operating manifest to be the genesis manifest with what genesis
-// adds, and the sharing to be the one that it names.
-func outcomeOf(first *attestation.Manifest, raw, document []byte) (*attestation.Manifest, error) {
-	m, err := attestation.ParseManifest(raw)
-	if err != nil {
-		return nil, err
-	}
-	if err := m.Follows(first); err != nil {
-		return nil, err
+// adds wants a manifest to be what was asked for, with what a ceremony adds.
+func adds(m, asked *attestation.Manifest) error {
+	if m.Root == nil || m.IsOrder() {
+		return unverified("the manifest names no sharing")
 	}
 	same, plan := *m, *m.Root
 	plan.Sharing = nil
-	same.Version, same.Root = 0, &plan
-	same.Appliance, same.QuorumPublicKey, same.CheckpointPublicKey, same.Genesis = nil, nil, nil, nil
-	if !bytes.Equal(same.Encode(), first.Encode()) {
-		return nil, unverified("the operating manifest differs from the genesis manifest in more than genesis makes")
+	same.Root = &plan
+	if asked.Version == 0 {
+		if err := m.Follows(asked); err != nil {
+			return err
+		}
+		same.Version = 0
+		same.Appliance, same.QuorumPublicKey, same.CheckpointPublicKey, same.Genesis = nil, nil, nil, nil
 	}
-	_, err = checkSharing(m, document)
-	return m, err
+	if !bytes.Equal(same.Encode(), asked.Encode()) {
+		return unverified("the manifest differs from what was asked for in more than the ceremony makes")
+	}
+	return nil
+}
+
+// Resplit has a running enclave make new shares of its root, for the holders of an
+// order that the operators have signed. What it returns is for the operators to sign;
+// until an enclave has booted under it nothing changes. The shares before still make
+// the same root, for ever: only another root takes that from them.
+func (c *Client) Resplit(ctx context.Context, order *attestation.Signed) (*Outcome, error) {
+	under, err := c.own()
+	if err != nil {
+		return nil, err
+	}
+	if err := order.Succeeds(under); err != nil {
+		return nil, err
+	}
+	asked, err := attestation.ParseManifest(order.Manifest)
+	if err != nil {
+		return nil, err
+	}
+	if !asked.IsOrder() {
+		return nil, errors.New("order: root.sharing: must be empty")
+	}
+	var answer outcomeAnswer
+	nonce, err := c.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/spread", struct {
+		Order []byte `json:"order"`
+	}{order.Encode()}, &answer)
+	if err != nil {
+		return nil, err
+	}
+	return c.outcome(proof.TypeSharing, under, asked, order, nonce, &answer)
 }
 
 func checkSharing(m *attestation.Manifest, raw []byte) (*sharing.Document, error) {

@@ -3,6 +3,9 @@ package ceremony_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -56,6 +59,20 @@ func withKMS(t *testing.T, holders bool) (*world, *double.Server, *keyService) {
 	}
 	w.boot(w.sign(w.genesis, 0, 1))
 	return w, key, service
+}
+
+// rsaKey is a public key as KMS has them.
+func rsaKey(t *testing.T) []byte {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
 }
 
 // allow has KMS answer to enclaves under a manifest.

@@ -13,6 +13,7 @@ import (
 
 type ceremonyGroup struct {
 	Genesis   ceremonyGenesis   `cmd:"" help:"Have an enclave under a signed genesis manifest make an appliance's keys, and verify what it made."`
+	Resplit   ceremonyResplit   `cmd:"" help:"Have a running enclave make new shares of the same root, for the holders of a signed order."`
 	Provision ceremonyProvision `cmd:"" help:"Give your share of the root to an enclave, once it is verified."`
 }
 
@@ -56,17 +57,42 @@ func (c *ceremonyGenesis) Run(ctx context.Context, s *Streams) error {
 	if err != nil {
 		return explain(err)
 	}
-	return explain(c.keep(s, o))
+	return explain(keepOutcome(s, c.Out, c.JSON, o, "the enclave runs an accepted image under this manifest and has proven what it made"))
 }
 
-func (c *ceremonyGenesis) keep(s *Streams, o *ceremony.Outcome) error {
-	if err := os.MkdirAll(c.Out, 0o700); err != nil {
+type ceremonyResplit struct {
+	ceremonyFlags `embed:""`
+	Order         string `required:"" type:"path" placeholder:"FILE" help:"The signed order, from: sallyport manifest next --holder."`
+	Out           string `required:"" type:"path" placeholder:"DIR" help:"Write manifest.json (to be signed), sharing.json and document.cbor here. Never overwrites."`
+}
+
+// Run orders new shares.
+func (c *ceremonyResplit) Run(ctx context.Context, s *Streams) error {
+	cl, err := c.client(s)
+	if err != nil {
+		return explain(err)
+	}
+	_, order, err := readManifest(c.Order)
+	if err != nil {
+		return explain(err)
+	}
+	o, err := cl.Resplit(ctx, order)
+	if err != nil {
+		return explain(err)
+	}
+	_, _ = s.Err.Write([]byte("note: the shares of before still make the same root, wherever they are kept\n"))
+	return explain(keepOutcome(s, c.Out, c.JSON, o, "the enclave has made new shares of its root and has proven it"))
+}
+
+// keepOutcome writes what a ceremony made.
+func keepOutcome(s *Streams, dir string, asJSON bool, o *ceremony.Outcome, verified string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return usage("", "--out: %w", err)
 	}
 	signed := &attestation.Signed{Manifest: o.Manifest.Encode()}
-	manifest := filepath.Join(c.Out, "manifest.json")
+	manifest := filepath.Join(dir, "manifest.json")
 	for path, content := range map[string][]byte{
-		manifest: append(signed.Encode(), '\n'), filepath.Join(c.Out, "sharing.json"): append(o.Sharing, '\n'), filepath.Join(c.Out, "document.cbor"): o.Document,
+		manifest: append(signed.Encode(), '\n'), filepath.Join(dir, "sharing.json"): append(o.Sharing, '\n'), filepath.Join(dir, "document.cbor"): o.Document,
 	} {
 		r, err := reserve(path)
 		if err == nil {
@@ -77,7 +103,7 @@ func (c *ceremonyGenesis) keep(s *Streams, o *ceremony.Outcome) error {
 		}
 	}
 	hash := hex.EncodeToString(attestation.Hash(signed.Manifest))
-	se := &session{Streams: s, json: c.JSON}
+	se := &session{Streams: s, json: asJSON}
 	return se.show(struct {
 		Manifest        string `json:"manifest"`
 		ManifestHash    string `json:"manifestHash"`
@@ -85,7 +111,7 @@ func (c *ceremonyGenesis) keep(s *Streams, o *ceremony.Outcome) error {
 		Holders         int    `json:"holders"`
 		Threshold       int64  `json:"threshold"`
 	}{manifest, hash, hex.EncodeToString(o.Manifest.QuorumPublicKey), len(o.Manifest.Root.Holders), o.Manifest.Root.Threshold}, func(p *printer) {
-		p.line("%s", "verified: the enclave runs an accepted image under this manifest and has proven what it made")
+		p.line("verified: %s", verified)
 		p.field("quorum key", hex.EncodeToString(o.Manifest.QuorumPublicKey))
 		p.field("manifest", hash)
 		p.line("next: %d operators sign %s; then start the enclave under it, and %d of %d holders provision it",

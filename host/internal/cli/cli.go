@@ -37,7 +37,8 @@ type Verbs struct {
 	Status   statusCommand  `cmd:"" help:"Verify an appliance and show what it is."`
 	Manifest manifestGroup  `cmd:"" help:"Write, sign and compare manifests: what an appliance is, and who decides over it."`
 	Ceremony ceremonyGroup  `cmd:"" help:"Bring an appliance up: make its keys, give it its root."`
-	KMS      kmsGroup      `cmd:"" name:"kms" help:"What AWS KMS is told, for a root that needs it."`
+	PKCS11   pkcs11Group    `cmd:"" name:"pkcs11" help:"Look at PKCS#11 tokens."`
+	KMS      kmsGroup       `cmd:"" name:"kms" help:"What AWS KMS is told, for a root that needs it."`
 	Upgrade  upgradeCommand `cmd:"" help:"Have a running enclave hand its root to a new one, of the same manifest or of its successor."`
 }
 

@@ -62,12 +62,8 @@ func (c *manifestNew) manifest() (*attestation.Manifest, error) {
 		}
 		m.Operators = append(m.Operators, attestation.Operator{Name: p[0], PublicKey: key})
 	}
-	for _, p := range sortedPairs(c.Holder) {
-		key, err := hex.DecodeString(p[1])
-		if err != nil {
-			return nil, usage("", "--holder: %s: must be hex", p[0])
-		}
-		m.Root.Holders = append(m.Root.Holders, attestation.Holder{Name: p[0], PublicKey: key})
+	if m.Root.Holders, err = holdersOf(c.Holder); err != nil {
+		return nil, err
 	}
 	if m.Root.KMS, err = kmsPlan(c.KMSKey, c.KMSPublicKey); err != nil {
 		return nil, err
@@ -106,9 +102,11 @@ func writeManifest(s *Streams, path string, m *attestation.Manifest) error {
 }
 
 type manifestNext struct {
-	File         string `arg:"" type:"path" help:"The manifest in force."`
-	Measurements string `type:"path" placeholder:"FILE" help:"All images that are accepted from now on, as for manifest new (default: the same)."`
-	Out          string `required:"" type:"path" placeholder:"FILE" help:"Where to write it. Never overwrites."`
+	File            string            `arg:"" type:"path" help:"The manifest in force."`
+	Measurements    string            `type:"path" placeholder:"FILE" help:"All images that are accepted from now on, as for manifest new (default: the same)."`
+	Holder          map[string]string `placeholder:"NAME=HEX" mapsep:"none" help:"The holders from now on, once for each: makes an order for new shares, for ceremony resplit."`
+	HolderThreshold int64             `placeholder:"K" help:"How many of them give the root (default: as before)."`
+	Out             string            `required:"" type:"path" placeholder:"FILE" help:"Where to write it. Never overwrites."`
 }
 
 // Run writes a successor without signatures.
@@ -124,10 +122,47 @@ func (c *manifestNext) Run(_ context.Context, s *Streams) error {
 			return explain(err)
 		}
 	}
+	if err := c.holders(&m); err != nil {
+		return explain(err)
+	}
 	if err := errors.Join(m.Check(), m.Follows(prev)); err != nil {
 		return explain(asUsage(err))
 	}
 	return explain(writeManifest(s, c.Out, &m))
+}
+
+// holders makes an order of a manifest that names others.
+func (c *manifestNext) holders(m *attestation.Manifest) error {
+	if len(c.Holder) == 0 && c.HolderThreshold == 0 {
+		return nil
+	}
+	if m.Root == nil {
+		return usage("", "--holder: the manifest has no root that holders give")
+	}
+	plan := *m.Root
+	plan.Sharing = nil
+	if c.HolderThreshold != 0 {
+		plan.Threshold = c.HolderThreshold
+	}
+	if len(c.Holder) > 0 {
+		var err error
+		if plan.Holders, err = holdersOf(c.Holder); err != nil {
+			return err
+		}
+	}
+	m.Root = &plan
+	return nil
+}
+
+func holdersOf(flags map[string]string) (out []attestation.Holder, err error) {
+	for _, p := range sortedPairs(flags) {
+		key, err := hex.DecodeString(p[1])
+		if err != nil {
+			return nil, usage("", "--holder: %s: must be hex", p[0])
+		}
+		out = append(out, attestation.Holder{Name: p[0], PublicKey: key})
+	}
+	return out, nil
 }
 
 type manifestSign struct {

@@ -26,6 +26,7 @@ func newTable(lane *front.Lane, ready *readiness) *table {
 			"/sallyport/v1/ceremony/nonce":    {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/ceremony/handover": {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/ceremony/root":     {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
+			"/sallyport/v1/ceremony/spread":   {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/sallyport/v1/ceremony/share":    {API: wire.APISallyport, Lane: lane, Allow: http.MethodPost},
 			"/healthz":                        {Page: serveAlive, Allow: "GET, HEAD"},
 			"/readyz":                         {Page: ready.serve, Allow: "GET, HEAD"},
