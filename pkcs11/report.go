@@ -65,7 +65,8 @@ type KeyReport struct {
 	Role  string `json:"role"`  // that it is judged for; empty for none
 	// Problems are attributes weaker than the role needs.
 	Problems []string `json:"problems"`
-	// HalfWritten says that the key does not do its work: creation was cut off.
+	// HalfWritten says that the key does not do its work, as one whose creation
+	// was cut off.
 	HalfWritten bool `json:"halfWritten"`
 }
 

@@ -7,6 +7,8 @@ need=()
 command -v node >/dev/null || need+=(nodejs)
 command -v npm >/dev/null || need+=(npm)
 command -v softhsm2-util >/dev/null || need+=(softhsm2)
+command -v certutil >/dev/null || need+=(libnss3-tools)
+compgen -G '/usr/lib/*/libsoftokn3.so' >/dev/null || compgen -G '/usr/lib/*/nss/libsoftokn3.so' >/dev/null || need+=(libnss3)
 command -v gcc >/dev/null || need+=(gcc libc6-dev)
 
 [ ${#need[@]} -eq 0 ] && exit 0
