@@ -47,11 +47,28 @@ func localPeersJSON(t *testing.T) string {
 	return strings.Replace(genesisJSON(), `"peers":[]`, `"peers":[`+peer+`]`, 1)
 }
 
+// councilJSON is a manifest on Nitro with operators, and a root in two halves.
+func councilJSON() string {
+	const (
+		ann = "036b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+		bob = "037cf27b188d034f7e8a52380304b51ac3c08969e277f21b35a60b48fc47669978"
+		// rsa is a public key of 2048 bits whose modulus is all ones, for its form alone.
+		rsa = "30820122300d06092a864886f70d01010105000382010f003082010a0282010100"
+	)
+	modulus := strings.Repeat("ff", 256)
+	text := strings.Replace(operatingJSON(), `"operators":[]`, `"operators":[{"name":"ann","publicKey":"`+ann+`"},{"name":"bob","publicKey":"`+bob+`"}]`, 1)
+	text = strings.Replace(text, `"unsigned":true`, `"unsigned":false`, 1)
+	return strings.TrimSuffix(text, "}") + `,"operatorThreshold":2,"root":{"set":1,"sharing":"` + strings.Repeat("03", 32) + `","holders":[{"name":"h1","publicKey":"` +
+		double + `"},{"name":"h2","publicKey":"` + generator + `"}],"threshold":2,"kms":{"keyId":"arn:aws:kms:eu-west-1:111122223333:key/1","publicKey":"` +
+		rsa + modulus + `0203010001"}}}`
+}
+
 func TestManifestsWithPeersKeepTheirBytes(t *testing.T) {
 	for _, c := range []struct{ text, hash string }{
 		{genesisJSON(), "11343b5b26102491943a691f2083e10bc1332c9b4b148aa53a6149dc73f165d9"},
 		{operatingJSON(), "c1d0cadad486036aa2721045ac18c0ed4c3782cee0a04841f6d74b46d6f01d84"},
 		{peersJSON(), "2e5d2bde838109ddcdae9fbd662743fb93c8404f407bd2115e4f4d76ebba3e97"},
+		{councilJSON(), "fcaeeeb1410849baa753fd248da7d3b9827d662bf30403d17668b6d933451b68"},
 		{localPeersJSON(t), "1ce640974deeab147bd460ace4f109bab5bdcaca2cae407afca5e050d97ecc81"},
 	} {
 		m, err := attestation.ParseManifest([]byte(c.text))

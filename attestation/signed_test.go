@@ -206,3 +206,19 @@ func TestSuccessorsAreSignedByThoseBefore(t *testing.T) {
 	}
 	wantRefusal(t, "handed on", s.Succeeds(first), "")
 }
+
+func FuzzParseSigned(f *testing.F) {
+	f.Add([]byte(`{"format":"sallyport-signed-manifest-v1","manifest":"e30=","signatures":[]}`))
+	f.Add([]byte(`{"format":"sallyport-manifest-v1"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		s, err := attestation.ParseSigned(b)
+		if err != nil {
+			return
+		}
+		again, err := attestation.ParseSigned(s.Encode())
+		if err != nil || !bytes.Equal(again.Manifest, s.Manifest) || len(again.Signatures) != len(s.Signatures) {
+			t.Errorf("it does not come back: %v", err)
+		}
+		_, _ = s.Verify()
+	})
+}

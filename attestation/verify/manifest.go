@@ -10,14 +10,31 @@ import (
 )
 
 type manifestFields struct {
-	Hash     strictjson.Hex        `json:"sha256"`
-	Name     string                `json:"name"`
-	Version  int64                 `json:"version"`
-	Epoch    int64                 `json:"epoch"`
-	Flags    attestation.Flags     `json:"flags"`
-	Peers    []peerFields          `json:"peers,omitempty"`
-	KeyGroup *attestation.KeyGroup `json:"keyGroup,omitempty"`
-	NodeAPI  *nodeAPIFields        `json:"nodeApi,omitempty"`
+	Hash              strictjson.Hex        `json:"sha256"`
+	Name              string                `json:"name"`
+	Version           int64                 `json:"version"`
+	Epoch             int64                 `json:"epoch"`
+	Flags             attestation.Flags     `json:"flags"`
+	Operators         []personFields        `json:"operators,omitempty"`
+	OperatorThreshold int64                 `json:"operatorThreshold,omitempty"`
+	Root              *rootFields           `json:"root,omitempty"`
+	Peers             []peerFields          `json:"peers,omitempty"`
+	KeyGroup          *attestation.KeyGroup `json:"keyGroup,omitempty"`
+	NodeAPI           *nodeAPIFields        `json:"nodeApi,omitempty"`
+}
+
+// personFields are an operator or a holder.
+type personFields struct {
+	Name      string         `json:"name"`
+	PublicKey strictjson.Hex `json:"publicKey"`
+}
+
+// rootFields say who gives the enclave its root.
+type rootFields struct {
+	Set       int64          `json:"set"`
+	Threshold int64          `json:"threshold"`
+	Holders   []personFields `json:"holders"`
+	KMSKey    string         `json:"kmsKey,omitempty"`
 }
 
 // peerFields are another appliance that holds shares of the same keys.
@@ -37,6 +54,11 @@ type nodeAPIFields struct {
 
 func describeManifest(m *attestation.Manifest, hash []byte) *manifestFields {
 	f := &manifestFields{Hash: hash, Name: m.Name, Version: m.Version, Epoch: m.Epoch, Flags: m.Flags, KeyGroup: m.KeyGroup}
+	f.OperatorThreshold = m.OperatorThreshold
+	for _, o := range m.Operators {
+		f.Operators = append(f.Operators, personFields{o.Name, o.PublicKey})
+	}
+	f.Root = describeRoot(m.Root)
 	for _, p := range m.Peers {
 		peer := peerFields{Name: p.Name, QuorumPublicKey: p.QuorumPublicKey, Measurements: p.Measurements}
 		if len(p.AttestationRoot) > 0 {
@@ -56,6 +78,20 @@ func describeManifest(m *attestation.Manifest, hash []byte) *manifestFields {
 	return f
 }
 
+func describeRoot(r *attestation.RootPlan) *rootFields {
+	if r == nil {
+		return nil
+	}
+	f := &rootFields{Set: r.Set, Threshold: r.Threshold, Holders: []personFields{}}
+	for _, h := range r.Holders {
+		f.Holders = append(f.Holders, personFields{h.Name, h.PublicKey})
+	}
+	if r.KMS != nil {
+		f.KMSKey = r.KMS.KeyID
+	}
+	return f
+}
+
 // addManifest shows a manifest and warns of every promise that it relaxes.
 func (r *report) addManifest(m *attestation.Manifest, hash []byte) {
 	r.Manifest = describeManifest(m, hash)
@@ -66,7 +102,7 @@ func (r *report) addManifest(m *attestation.Manifest, hash []byte) {
 		{m.Version == 0, "genesis manifest: the appliance has no keys yet"},
 		{m.Flags.Unsigned, "manifest flag unsigned: no operator has signed the manifest"},
 		{m.Flags.OpenOrganizations, "manifest flag openOrganizations: anybody may create an organization"},
-		{m.Flags.SingleCustodian, "manifest flag singleCustodian: one person alone can give the enclave its root"},
+		{m.Flags.SingleCustodian, "manifest flag singleCustodian: one person alone, or the key management service alone, can give the enclave its root or change what runs"},
 		{m.Flags.PlaintextExport, "manifest flag plaintextExport: keys may leave without being sealed"},
 	} {
 		if f.set {
@@ -81,6 +117,17 @@ func (m *manifestFields) text(b *bytes.Buffer) {
 	line(b, "name", "%s", m.Name)
 	line(b, "version", "%d, epoch %d", m.Version, m.Epoch)
 	line(b, "sha256", "%s", m.Hash)
+	if len(m.Operators) > 0 {
+		line(b, "operators", "%d of %d sign", m.OperatorThreshold, len(m.Operators))
+		people(b, m.Operators)
+	}
+	if r := m.Root; r != nil {
+		line(b, "root", "set %d: %d of %d holders give it", r.Set, r.Threshold, len(r.Holders))
+		people(b, r.Holders)
+		if r.KMSKey != "" {
+			line(b, "", "and the KMS key %s", r.KMSKey)
+		}
+	}
 	if m.KeyGroup != nil {
 		line(b, "key group", "%d of %d members sign", m.KeyGroup.Threshold, len(m.Peers)+1)
 	}
@@ -89,6 +136,12 @@ func (m *manifestFields) text(b *bytes.Buffer) {
 	}
 	for _, p := range m.Peers {
 		p.text(b)
+	}
+}
+
+func people(b *bytes.Buffer, list []personFields) {
+	for _, p := range list {
+		line(b, "", "%s %s", p.Name, p.PublicKey)
 	}
 }
 
