@@ -122,3 +122,17 @@ func TestSignaturesGetTheLowerS(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadPoint(f *testing.F) {
+	f.Add([]byte{4, 1, 4})
+	f.Add(append([]byte{4, 65, 4}, make([]byte, 64)...))
+	f.Add(append([]byte{4, 32, 1}, make([]byte, 31)...))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for _, c := range Curves {
+			point, err := curves[c].readPoint(b)
+			if err == nil && (len(point) != curves[c].point || !bytes.HasSuffix(b, point)) {
+				t.Errorf("%s: %x is read from %x", c, point, b)
+			}
+		}
+	})
+}

@@ -122,7 +122,7 @@ func open(api cryptoki, release func(), u *uri, o Options) (*Token, error) {
 		return nil, err
 	}
 	t.turns = make(chan struct{}, sessions(o.Sessions, info))
-	if t.method, err = chooseMethod(api, slot); err != nil && (o.Role == "" || o.Role == RoleRoot) {
+	if err := t.fit(slot, o.Role); err != nil {
 		return nil, err
 	}
 	t.serial, t.label = trim(info.SerialNumber), trim(info.Label)
@@ -145,6 +145,19 @@ func open(api cryptoki, release func(), u *uri, o Options) (*Token, error) {
 	t.log.Info("token selected", "label", t.label, "serial", t.serial,
 		"model", trim(info.Model), "firmware", fmt.Sprintf("%d.%d", info.FirmwareVersion.Major, info.FirmwareVersion.Minor))
 	return t, nil
+}
+
+// fit finds out how the token would wrap, and refuses a root that does not.
+// The other roles wrap nothing.
+func (t *Token) fit(slot uint, role Role) (err error) {
+	if role == RoleSigner || role == RoleOperator {
+		return nil
+	}
+	t.method, err = chooseMethod(t.api, slot)
+	if role == roleAny {
+		return nil
+	}
+	return err
 }
 
 // sessions is how many calls may be in the module at once: one session less
