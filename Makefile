@@ -29,11 +29,12 @@ help: ## list the targets
 setup: ## install what the tests need and this machine lacks (Node.js, SoftHSM)
 	@tests/setup.sh
 
-build: ## build the five binaries into bin/
+build: ## build the six binaries into bin/
 	$(BUILD) -o bin/sallyport ./host
 	CGO_ENABLED=0 $(ENCLAVE) -o bin/sallyport-enclave ./enclave
 	CGO_ENABLED=0 $(ENCLAVE) -o bin/sallyport-engine ./enclave/engine
 	$(ENCLAVE) -tags local -o bin/sallyport-enclave-local ./enclave
+	$(BUILD) -o bin/sallyport-pkcs11 ./pkcs11/tool
 	CGO_ENABLED=0 $(BUILD) -o bin/sallyport-verify ./attestation/verify
 
 demo: build ## create a key, approve its export, verify it and open it, step by step

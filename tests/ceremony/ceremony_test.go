@@ -44,6 +44,7 @@ func build(t *testing.T) string {
 	for _, args := range [][]string{
 		{"build", "-o", filepath.Join(bin, "sallyport"), "../../host"},
 		{"build", "-tags", "local", "-o", filepath.Join(bin, "sallyport-enclave-local"), "../../enclave"},
+		{"build", "-o", filepath.Join(bin, "sallyport-pkcs11"), "../../pkcs11/tool"},
 	} {
 		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
 			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)

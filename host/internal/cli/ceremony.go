@@ -122,7 +122,7 @@ func keepOutcome(s *Streams, dir string, asJSON bool, o *ceremony.Outcome, verif
 type ceremonyProvision struct {
 	ceremonyFlags `embed:""`
 	Passphrase    `embed:""`
-	Key           string `required:"" type:"path" placeholder:"FILE" help:"Your holder's key, from: sallyport key holder."`
+	Key           string `required:"" placeholder:"FILE|URI" help:"Your holder's key, from: sallyport key holder; or the PKCS#11 URI of one in a token."`
 }
 
 // Run gives a share.
@@ -135,7 +135,7 @@ func (c *ceremonyProvision) Run(ctx context.Context, s *Streams) error {
 	if err != nil {
 		return explain(err)
 	}
-	holder, err := key.ECDH()
+	holder, err := exchangerOf(key)
 	if err != nil {
 		return explain(usage("", "--key: %w", err))
 	}

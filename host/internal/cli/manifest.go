@@ -168,7 +168,7 @@ func holdersOf(flags map[string]string) (out []attestation.Holder, err error) {
 type manifestSign struct {
 	Passphrase `embed:""`
 	File       string `arg:"" type:"path" help:"The manifest; the signature is added to it."`
-	Key        string `required:"" type:"path" placeholder:"FILE" help:"The operator's key, from: sallyport key operator."`
+	Key        string `required:"" placeholder:"FILE|URI" help:"The operator's key, from: sallyport key operator; or the PKCS#11 URI of one in a token."`
 }
 
 // Run adds a signature.
@@ -183,7 +183,7 @@ func (c *manifestSign) Run(_ context.Context, s *Streams) error {
 	}
 	name := ""
 	for _, o := range m.Operators {
-		if hex.EncodeToString(o.PublicKey) == compressedHex(&key.PublicKey) {
+		if hex.EncodeToString(o.PublicKey) == compressedHex(publicOf(key)) {
 			name = o.Name
 		}
 	}

@@ -41,8 +41,11 @@ func makePersonKey(path, comment string, passphrase []byte) (*ecdsa.PrivateKey, 
 	return key, r.write(pem.EncodeToMemory(block))
 }
 
-// readPersonKey reads a key, with its passphrase if it has one.
-func (p *Passphrase) readPersonKey(path string, s *Streams) (*ecdsa.PrivateKey, error) {
+// readPersonKey reads a key, with its passphrase if it has one, or finds it in a token.
+func (p *Passphrase) readPersonKey(path string, s *Streams) (personKey, error) {
+	if onToken(path) {
+		return openTokenKey(path, "", s)
+	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, usage("", "--key: %w", err)
@@ -65,8 +68,11 @@ func (p *Passphrase) readPersonKey(path string, s *Streams) (*ecdsa.PrivateKey, 
 	if !ok || key.Curve != elliptic.P256() {
 		return nil, usage("", "--key: %s: must be a key on the curve P-256", path)
 	}
-	return key, nil
+	return newMemoryKey(key)
 }
+
+// publicOf is a person's public key.
+func publicOf(k personKey) *ecdsa.PublicKey { return k.Public().(*ecdsa.PublicKey) }
 
 // passphrase comes from a file, or from the terminal without an echo.
 func (p *Passphrase) passphrase(s *Streams, prompt string) ([]byte, error) {

@@ -80,7 +80,7 @@ func findPKCS11Program() (string, error) {
 	}
 	program := filepath.Join(filepath.Dir(self), pkcs11Program)
 	if _, err := os.Stat(program); err != nil {
-		return "", usage("build it: go build -o "+program+" ./pkcs11/check", "%s must lie beside %s", program, filepath.Base(self))
+		return "", usage("build it: go build -o "+program+" ./pkcs11/tool", "%s must lie beside %s", program, filepath.Base(self))
 	}
 	return program, nil
 }

@@ -1,10 +1,10 @@
 // Command sallyport-pkcs11 looks at a PKCS#11 token: whether it can be a root,
-// sign, or hold an operator's key, and whether its keys are as they should be.
-// `sallyport pkcs11 check` runs it. It is a program of its own because it loads
-// libraries of vendors, which the host must not.
+// sign, or hold an operator's key, and whether its keys are as they should be; and
+// uses such a key. The client verbs of `sallyport` run it. It is a program of its
+// own because it loads libraries of vendors, which the host must not.
 //
-// It exits with 0 if every role asked for works, with 1 if one does not, and
-// with 2 if nothing could be checked.
+// It exits with 0 if every role asked for works, or what was to be done is done,
+// with 1 if a role does not work, and with 2 otherwise.
 package main
 
 import (
@@ -36,23 +36,30 @@ const timeout = 5 * time.Minute
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 type options struct {
 	uri   string
 	roles []string
 	json  bool
+	do    string
 	pkcs11.Options
 }
 
-func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	o, err := parse(args, stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return exitWorks
 	}
 	if err != nil {
 		return fail(stderr, err)
+	}
+	if o.do != "" {
+		if err := use(ctx, o, stdin, stdout); err != nil {
+			return fail(stderr, err)
+		}
+		return exitWorks
 	}
 	report, err := pkcs11.Check(ctx, o.uri, o.roles, o.Options)
 	if err != nil {
@@ -82,6 +89,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags := flag.NewFlagSet("sallyport-pkcs11", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	roles := flags.String("role", "", "what must work, separated by commas: "+strings.Join(pkcs11.CheckRoles, ", "))
+	flags.StringVar(&o.do, "do", "", "use a key instead: generate, public, sign or ecdh; hex on standard input")
 	flags.BoolVar(&o.json, "json", false, "print one JSON document")
 	flags.BoolVar(&o.TrustOrigin, "trust-origin", false, "accept keys with CKA_LOCAL false, for modules that never set it (NSS)")
 	flags.BoolVar(&o.AllowFinalPINTry, "allow-final-pin-try", false, "log in although one more wrong PIN locks the token")
@@ -93,6 +101,9 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	}
 	if o.uri = flags.Arg(0); strings.Contains(o.uri, "pin-value") {
 		return nil, errors.New("URI: pin-value: must not stand in a command, where others see it: use pin-source")
+	}
+	if o.do != "" && uses[o.do] == nil {
+		return nil, errors.New("-do: must be generate, public, sign or ecdh")
 	}
 	if *roles != "" {
 		o.roles = strings.Split(*roles, ",")

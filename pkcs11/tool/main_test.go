@@ -38,7 +38,7 @@ func newToken(t *testing.T) string {
 func check(t *testing.T, want int, args ...string) (stdout, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if code := run(t.Context(), args, &out, &errs); code != want {
+	if code := run(t.Context(), args, strings.NewReader(""), &out, &errs); code != want {
 		t.Errorf("%q ended with %d, not %d: %s%s", args, code, want, &out, &errs)
 	}
 	return out.String(), errs.String()
