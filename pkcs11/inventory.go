@@ -204,7 +204,7 @@ func (t *Token) reportPublic(s p11.SessionHandle, public p11.ObjectHandle, r *Ke
 // there is one.
 func (t *Token) badKey(role string, keys []KeyReport) string {
 	for _, k := range keys {
-		if len(k.Problems) == 0 || k.Role != role && !(k.Role == string(RoleSigner) && role == "signer:"+k.Kind) {
+		if len(k.Problems) == 0 || !k.servesRole(role) {
 			continue
 		}
 		named := k.Label == t.uri.object || t.uri.id != nil && k.ID == fmt.Sprintf("%x", t.uri.id)

@@ -37,7 +37,7 @@ func (m *module) initialize() error {
 	if m.reserved == nil {
 		return m.ctx.Initialize()
 	}
-	return m.ctx.Initialize(p11.InitializeWithReserved(unsafe.Pointer(&m.reserved[0])))
+	return m.ctx.Initialize(p11.InitializeWithReserved(unsafe.Pointer(&m.reserved[0]))) //nolint:gosec // a pointer is what the module takes
 }
 
 // A backoff bounds how often a module is restarted in vain: the first time at

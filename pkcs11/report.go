@@ -91,3 +91,8 @@ func names(all []string) []string {
 	}
 	return all
 }
+
+// servesRole says whether the key is judged for the role of a trial.
+func (k *KeyReport) servesRole(role string) bool {
+	return k.Role == role || k.Role == string(RoleSigner) && role == "signer:"+k.Kind
+}
