@@ -21,7 +21,7 @@ STATICCHECK   := $(TOOLS)/staticcheck-v0.8.2/staticcheck
 GOFUMPT       := $(TOOLS)/gofumpt-v0.12.0/gofumpt
 GOVULNCHECK   := $(TOOLS)/govulncheck-v1.1.4/govulncheck
 
-.PHONY: help setup build demo test test-go test-js race lint fuzz bench abuse kill mpc-faults clean
+.PHONY: help setup build demo demo-softhsm test test-go test-js race lint fuzz bench abuse kill mpc-faults clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  \1\t\2/' | expand -t 14
@@ -40,7 +40,11 @@ build: ## build the six binaries into bin/
 demo: build ## create a key, approve its export, verify it and open it, step by step
 	@go run ./tests/demo bin
 
+demo-softhsm: setup build ## the same, with the root in a SoftHSM token that is taken away for a while
+	@go run ./tests/demo -softhsm bin
+
 test: setup build test-go test-js ## run all tests, and a short form of the heavy ones
+	@$(MAKE) --no-print-directory demo-softhsm | tail -n 2
 	@$(MAKE) --no-print-directory abuse
 	@$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 	@$(MAKE) --no-print-directory kill ROUNDS=3

@@ -20,6 +20,7 @@ const exitPending = 4
 type stage struct {
 	bin, dir     string
 	appliance    *appliance.Appliance
+	token        *token // nil without one
 	organization string
 	key          string // private key id
 	pending      string // the export's activity id
