@@ -3,12 +3,9 @@ package ceremony
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/attestation/proof"
@@ -16,7 +13,6 @@ import (
 	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
 	"github.com/sallyport/sallyport/enclave/internal/journal"
-	"github.com/sallyport/sallyport/enclave/internal/keys"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
 
@@ -43,36 +39,6 @@ const (
 	reasonManifest = "MANIFEST_REFUSED"
 	reasonAttested = "ATTESTATION_REFUSED"
 )
-
-// nonces are what this enclave asked other enclaves to attest over.
-type nonces struct {
-	mu    sync.Mutex
-	given map[string]time.Time
-}
-
-const (
-	maxNonces = 16
-	nonceLife = 5 * time.Minute
-)
-
-func (n *nonces) give(now time.Time) []byte {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.given == nil || len(n.given) >= maxNonces {
-		n.given = map[string]time.Time{}
-	}
-	nonce := random(32)
-	n.given[string(nonce)] = now
-	return nonce
-}
-
-func (n *nonces) take(nonce []byte, now time.Time) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	at, ok := n.given[string(nonce)]
-	delete(n.given, string(nonce))
-	return ok && now.Sub(at) <= nonceLife
-}
 
 // A handoverRequest is what the enclave that awaits the root answered on its
 // receiver path, to a nonce of this enclave.
@@ -229,32 +195,4 @@ func (r *receiver) takeRoot(sealed []byte) error {
 	}
 	r.forget()
 	return nil
-}
-
-// encode writes the halves, each after its length (4 bytes big endian).
-func (h *halves) encode() (b []byte) {
-	for _, half := range []*keys.Secret{h.quorum, h.kms} {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(half.Expose()))), half.Expose()...)
-	}
-	return b
-}
-
-func decodeHalves(b []byte) (h halves, err error) {
-	for _, to := range []**keys.Secret{&h.quorum, &h.kms} {
-		if len(b) < 4 {
-			return h, errors.New("length")
-		}
-		n := binary.BigEndian.Uint32(b)
-		if b = b[4:]; (n != 0 && n != halfSize) || int(n) > len(b) {
-			return h, errors.New("length")
-		}
-		if n > 0 {
-			*to = keys.NewSecret(b[:n])
-		}
-		b = b[n:]
-	}
-	if len(b) > 0 {
-		return h, errors.New("length")
-	}
-	return h, nil
 }

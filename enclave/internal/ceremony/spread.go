@@ -1,10 +1,7 @@
 package ceremony
 
 import (
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 
 	"github.com/cloudflare/circl/hpke"
@@ -15,51 +12,9 @@ import (
 	"github.com/sallyport/sallyport/enclave/internal/kms"
 )
 
-// halfSize is each half of a root secret, and the secret.
-const halfSize = 32
-
 // ceremonySuite is the one of all ceremonies: DHKEM(P-256, HKDF-SHA256), HKDF-SHA256 and
 // AES-256-GCM (RFC 9180, section 7).
 var ceremonySuite = hpke.NewSuite(hpke.KEM_P256_HKDF_SHA256, hpke.KDF_HKDF_SHA256, hpke.AEAD_AES256GCM)
-
-// halves are what a root secret follows from, either of which may be missing where
-// the plan has none.
-type halves struct{ quorum, kms *keys.Secret }
-
-// newHalves makes those of a new root.
-func newHalves(plan *attestation.RootPlan) halves {
-	var h halves
-	if len(plan.Holders) > 0 {
-		h.quorum = newHalf()
-	}
-	if plan.KMS != nil {
-		h.kms = newHalf()
-	}
-	return h
-}
-
-// newHalf is 32 random bytes below 2^256-189, which is all but 189 of all.
-func newHalf() *keys.Secret {
-	half, err := keys.Generate(keys.Ed25519, rand.Reader)
-	if err != nil {
-		panic("internal error: the generator gives no random bytes") // it never fails
-	}
-	return half
-}
-
-func (h halves) root(appliance []byte, set int64) []byte {
-	return rootOf(appliance, set, h.quorum.Expose(), h.kms.Expose())
-}
-
-func (h halves) erase() {
-	h.quorum.Erase()
-	h.kms.Erase()
-}
-
-// fits tells whether a plan is one for a root of these halves.
-func (h halves) fits(plan *attestation.RootPlan) bool {
-	return (h.quorum != nil) == (len(plan.Holders) > 0) && (h.kms != nil) == (plan.KMS != nil)
-}
 
 // spread makes a document that spreads the root as a plan says.
 func (h halves) spread(appliance []byte, plan *attestation.RootPlan) (doc *sharing.Document, err error) {
@@ -79,22 +34,6 @@ func (h halves) spread(appliance []byte, plan *attestation.RootPlan) (doc *shari
 	defer clear(root)
 	doc.RootCheck = sharing.RootCheck(appliance, plan.Set, root)
 	return doc, nil
-}
-
-// rootOf makes a root secret of its halves, either of which may be missing where
-// the plan has none. Neither tells anything of it without the other.
-func rootOf(appliance []byte, set int64, quorum, kms []byte) []byte {
-	var ikm []byte
-	for _, half := range [][]byte{quorum, kms} {
-		ikm = append(binary.BigEndian.AppendUint32(ikm, uint32(len(half))), half...)
-	}
-	defer clear(ikm)
-	info := binary.BigEndian.AppendUint64(append([]byte("sallyport root secret v1\x00"), appliance...), uint64(set))
-	root, err := hkdf.Key(sha256.New, ikm, nil, string(info), halfSize)
-	if err != nil {
-		panic("internal error: deriving the root secret")
-	}
-	return root
 }
 
 // deal splits the quorum's half and seals a share to each holder.
