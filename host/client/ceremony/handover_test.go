@@ -1,6 +1,7 @@
 package ceremony_test
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/enclavetest"
@@ -234,4 +236,87 @@ func TestRootIsHandedToNobodyElse(t *testing.T) {
 		t.Error(err)
 	}
 	next.phase(wire.PhaseReady)
+}
+
+// TestPowerCutsAtEveryStepOfAHandover: whatever is lost, the holders bring back one
+// enclave, with everything in it, and the old manifest ends where the new one is recorded.
+func TestPowerCutsAtEveryStepOfAHandover(t *testing.T) {
+	entries := func(w *world) (n int) {
+		w.host.Edit(func(h *enclavetest.Host) { n = len(h.Records) })
+		return n
+	}
+	// fail has the host go away at the n-th append from now, with its record or without.
+	fail := func(w *world, n int, keep bool) {
+		w.host.Edit(func(h *enclavetest.Host) {
+			h.FailAppend = func(uint64, [][]byte) (bool, error) {
+				if n--; n > 0 {
+					return false, nil
+				}
+				return keep && n == 0, enclavetest.ErrLost
+			}
+		})
+	}
+	for name, test := range map[string]struct {
+		append int // that fails; 0: none
+		keep   bool
+		cut    func(w, next *world) // after the handover
+		under  string               // the manifest that opens the journal then
+	}{
+		"the last entry is not written":        {1, false, nil, "old"},
+		"the last entry is written unanswered": {1, true, nil, "old"},
+		"before the new manifest is recorded":  {2, false, nil, "old"},
+		"when it is recorded unanswered":       {2, true, nil, "new"},
+		"after it is recorded":                 {0, true, func(_, next *world) { next.phase(wire.PhaseReady) }, "new"},
+	} {
+		w := newWorld(t)
+		w.found()
+		w.give(0, 1, 2)
+		w.phase(wire.PhaseReady)
+		at, keys := w.customer(2)
+		before := entries(w)
+		next := w.beside(w.successor(nil, 0, 1))
+		if test.append > 0 {
+			fail(w, test.append, test.keep)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		_ = ceremony.Handover(ctx, w.client(w.signed), next.client(next.signed)) // which may fail
+		cancel()
+		if test.cut != nil {
+			test.cut(w, next)
+		} else {
+			waitFor(t, name, func() bool { return entries(w) >= before+kept(test.append, test.keep) })
+		}
+		next.enclave.Stop()
+		w.host.Edit(func(h *enclavetest.Host) { h.FailAppend = nil })
+		if test.under == "new" {
+			w.signed = next.signed
+		}
+		w.boot(w.signed)
+		w.give(2, 3, 4)
+		w.phase(wire.PhaseReady)
+		for _, k := range keys {
+			if _, err := at(w.url).ExportPrivateKey(t.Context(), k.PrivateKeyID, nil); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+}
+
+// kept is how many entries a host has taken when it goes away at the n-th.
+func kept(n int, keep bool) int {
+	if keep {
+		return n
+	}
+	return n - 1
+}
+
+func waitFor(t *testing.T, what string, good func() bool) {
+	t.Helper()
+	for range 2000 {
+		if good() {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("%s: it does not come", what)
 }
