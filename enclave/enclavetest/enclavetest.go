@@ -56,6 +56,10 @@ type Enclave struct {
 	options Options
 	stop    context.CancelFunc
 	done    chan struct{}
+
+	assurance     platform.Assurance
+	moduleOptions []simulator.Option
+	trust         func(*simulator.Simulator) (attestation.Trust, error)
 }
 
 // Unfounded boots an enclave under a manifest whose root comes by a ceremony, and
@@ -92,7 +96,10 @@ func prepare(t testing.TB, options Options) *Enclave {
 	if options.Log == nil {
 		options.Log = io.Discard
 	}
-	e := &Enclave{Host: options.Host, root: &memoryRoot{}, options: options, dir: t.TempDir()}
+	e := &Enclave{
+		Host: options.Host, root: &memoryRoot{}, options: options, dir: t.TempDir(), assurance: platform.Local,
+		trust: func(s *simulator.Simulator) (attestation.Trust, error) { return attestation.TrustLocal(s.Root()) },
+	}
 	e.newModule(t)
 	return e
 }
@@ -126,19 +133,19 @@ func (e *Enclave) newModule(t testing.TB) {
 	cert, key := filepath.Join(e.dir, "root.pem"), filepath.Join(e.dir, "root.key")
 	err := simulator.Create(cert, key)
 	if err == nil {
-		e.module, err = simulator.Load(cert, key, simulator.WithClock(e.options.Now))
+		e.module, err = simulator.Load(cert, key, append(e.moduleOptions, simulator.WithClock(e.options.Now))...)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.Trust, err = attestation.TrustLocal(e.module.Root()); err != nil {
+	if e.Trust, err = e.trust(e.module); err != nil {
 		t.Fatal(err)
 	}
 }
 
 func (e *Enclave) platform() *platform.Platform {
 	return &platform.Platform{
-		Assurance: platform.Local, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
+		Assurance: e.assurance, Attester: e.module, Root: e.root, Host: e.Host, Now: e.options.Now,
 		Trust:   func(*attestation.Manifest) (attestation.Trust, error) { return e.Trust, nil },
 		Network: e.options.Network, KeyService: e.options.KeyService, Engine: e.options.Engine, PreParams: e.options.PreParams,
 	}
