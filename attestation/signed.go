@@ -3,14 +3,9 @@ package attestation
 import (
 	"bytes"
 	"crypto"
-	"crypto/ecdsa"
-	"crypto/elliptic"
 	"crypto/sha256"
-	"encoding/asn1"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
-	"math/big"
 	"slices"
 
 	"github.com/sallyport/sallyport/attestation/strictjson"
@@ -31,12 +26,12 @@ const rawSignature = 64
 type Signed struct {
 	Manifest []byte
 	// Signatures are sorted by key, one of each.
-	Signatures []ManifestSignature
+	Signatures []OperatorSignature
 }
 
-// A ManifestSignature is ECDSA P-256 over SHA-256 of "sallyport manifest v1", a zero
-// byte and the canonical bytes of the manifest; r || s, 64 bytes.
-type ManifestSignature struct {
+// An OperatorSignature is ECDSA P-256 over a SHA-256; r || s, 64 bytes. Of a manifest it is
+// that of "sallyport manifest v1", a zero byte and the canonical bytes.
+type OperatorSignature struct {
 	PublicKey []byte // SEC 1 compressed, 33 bytes
 	Signature []byte
 }
@@ -76,7 +71,7 @@ func ParseSigned(b []byte) (*Signed, error) {
 	}
 	s := &Signed{Manifest: j.Manifest}
 	for _, sig := range j.Signatures {
-		s.Signatures = append(s.Signatures, ManifestSignature{sig.PublicKey, sig.Signature})
+		s.Signatures = append(s.Signatures, OperatorSignature{sig.PublicKey, sig.Signature})
 	}
 	return s, s.check()
 }
@@ -114,30 +109,13 @@ func (s *Signed) Encode() []byte {
 // Sign adds the signature of an operator, whose key is in memory or in a token; one
 // that is there is replaced.
 func (s *Signed) Sign(operator crypto.Signer) error {
-	public, ok := operator.Public().(*ecdsa.PublicKey)
-	if !ok || public.Curve != elliptic.P256() {
-		return errors.New("operator key: must be on the curve P-256")
-	}
-	digest := s.digest()
-	der, err := operator.Sign(nil, digest, crypto.SHA256) // deterministic (RFC 6979) where the key is in memory
+	next, err := signAs(operator, s.digest())
 	if err != nil {
 		return err
 	}
-	var rs struct{ R, S *big.Int }
-	if rest, err := asn1.Unmarshal(der, &rs); err != nil || len(rest) > 0 || rs.R.BitLen() > 256 || rs.S.BitLen() > 256 || rs.R.Sign() < 0 || rs.S.Sign() < 0 {
-		return errors.New("operator key: gave no signature")
-	}
-	raw := make([]byte, rawSignature)
-	rs.R.FillBytes(raw[:32])
-	rs.S.FillBytes(raw[32:])
-	point, err := public.Bytes()
-	if err != nil {
-		return errors.New("operator key: must be on the curve P-256")
-	}
-	next := ManifestSignature{append([]byte{2 | point[64]&1}, point[1:33]...), raw}
-	s.Signatures = slices.DeleteFunc(s.Signatures, func(o ManifestSignature) bool { return bytes.Equal(o.PublicKey, next.PublicKey) })
+	s.Signatures = slices.DeleteFunc(s.Signatures, func(o OperatorSignature) bool { return bytes.Equal(o.PublicKey, next.PublicKey) })
 	s.Signatures = append(s.Signatures, next)
-	slices.SortFunc(s.Signatures, func(a, b ManifestSignature) int { return bytes.Compare(a.PublicKey, b.PublicKey) })
+	slices.SortFunc(s.Signatures, func(a, b OperatorSignature) int { return bytes.Compare(a.PublicKey, b.PublicKey) })
 	return nil
 }
 
@@ -161,12 +139,10 @@ func (s *Signed) Verify() (*Manifest, error) {
 func (s *Signed) VerifyBy(operators []Operator, threshold int64) error {
 	digest, count := s.digest(), int64(0)
 	for _, sig := range s.Signatures {
-		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), uncompressed(sig.PublicKey))
-		r, t := new(big.Int).SetBytes(sig.Signature[:32]), new(big.Int).SetBytes(sig.Signature[32:])
-		if err != nil || !ecdsa.Verify(key, digest, r, t) {
+		if !sig.signs(digest) {
 			return refuse(ReasonSignature, "manifest: the signature of the key %s does not verify", hex.EncodeToString(sig.PublicKey))
 		}
-		if slices.ContainsFunc(operators, func(o Operator) bool { return bytes.Equal(o.PublicKey, sig.PublicKey) }) {
+		if sig.isOf(operators) {
 			count++
 		}
 	}

@@ -45,12 +45,13 @@ type Appliance struct {
 	closing  sync.Once
 
 	leaving sync.Mutex
-	halves  *halves // of the root, for a handover or new shares; nil where it came from this machine
+	spread  map[[32]byte]*outcome // new shares of this boot, by their order: an order is carried out once
+	halves  *halves               // of the root, for a handover or new shares; nil where it came from this machine
 }
 
 // New makes an appliance in phase Starting.
 func New(p *platform.Platform, version string, log *slog.Logger) *Appliance {
-	return &Appliance{platform: p, log: log, version: version, phase: wire.PhaseStarting}
+	return &Appliance{platform: p, log: log, version: version, phase: wire.PhaseStarting, nonces: newNonces()}
 }
 
 // A handler answers a client request in one phase.

@@ -38,6 +38,7 @@ const (
 	reasonNonce    = "NONCE_UNKNOWN"
 	reasonManifest = "MANIFEST_REFUSED"
 	reasonAttested = "ATTESTATION_REFUSED"
+	reasonOperator = "OPERATOR_REFUSED"
 )
 
 // A handoverRequest is what the enclave that awaits the root answered on its
@@ -47,6 +48,9 @@ type handoverRequest struct {
 	Proof    proof.AppProof                `json:"proof" strict:"required"`
 	Manifest []byte                        `json:"manifest" strict:"required"` // signed
 	Fresh    *attestation.FreshAttestation `json:"freshAttestation" strict:"required"`
+	// Operator asks for it: see [attestation.Handover].
+	Operator  strictjson.Hex `json:"operator" strict:"required"` // public key, 33 bytes
+	Signature strictjson.Hex `json:"signature" strict:"required"`
 }
 
 type handoverReply struct {
@@ -54,7 +58,9 @@ type handoverReply struct {
 }
 
 // handover gives the root to another enclave and serves no more. What makes it
-// lawful is the other's manifest: this one, or a successor that its operators have signed.
+// lawful is the other's manifest: this one, or a successor that its operators have
+// signed. That it happens now is for one operator to say: anybody can run the image
+// under a manifest that is public, and could stop this enclave with it.
 func (a *Appliance) handover(ctx context.Context, req *wire.Request) (any, error) {
 	var in handoverRequest
 	if err := strictjson.DecodeRequest(req.Body, &in); err != nil {
@@ -67,6 +73,10 @@ func (a *Appliance) handover(ctx context.Context, req *wire.Request) (any, error
 	receiver, err := a.judgeReceiver(&in, next)
 	if err != nil {
 		return nil, err
+	}
+	asked := attestation.Handover{Nonce: in.Nonce, ManifestHash: attestation.Hash(next.Manifest), Receiver: receiver}
+	if err := asked.Verify(a.manifest.Operators, attestation.OperatorSignature{PublicKey: in.Operator, Signature: in.Signature}); err != nil {
+		return nil, wire.Errorf(wire.PermissionDenied, reasonOperator, "%v", err)
 	}
 	a.leaving.Lock()
 	defer a.leaving.Unlock()
@@ -114,8 +124,8 @@ func (a *Appliance) judgeReceiver(in *handoverRequest, next *attestation.Signed)
 	refused := func(err error) error {
 		return wire.Errorf(wire.PermissionDenied, reasonAttested, "the other enclave: %v", err)
 	}
-	if !a.nonces.take(in.Nonce, a.platform.Now()) {
-		return nil, wire.Errorf(wire.FailedPrecondition, reasonNonce, "nonce: must be one that this enclave has just given, used once")
+	if !a.nonces.fresh(in.Nonce, a.platform.Now()) {
+		return nil, wire.Errorf(wire.FailedPrecondition, reasonNonce, "nonce: must be one that this enclave has just given")
 	}
 	m, err := attestation.ParseManifest(next.Manifest)
 	if err != nil {

@@ -38,7 +38,7 @@ func signatureRecords(s *attestation.Signed) (out []signatureRecord) {
 func (e *manifestEntry) signed() (*attestation.Signed, error) {
 	s := &attestation.Signed{Manifest: e.Manifest}
 	for _, r := range e.Signatures {
-		s.Signatures = append(s.Signatures, attestation.ManifestSignature{PublicKey: r.PublicKey, Signature: r.Signature})
+		s.Signatures = append(s.Signatures, attestation.OperatorSignature{PublicKey: r.PublicKey, Signature: r.Signature})
 	}
 	return attestation.ParseSigned(s.Encode())
 }

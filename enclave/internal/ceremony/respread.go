@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -45,6 +46,20 @@ func (a *Appliance) respread(ctx context.Context, req *wire.Request) (any, error
 	case !a.halves.fits(m.Root):
 		return nil, wire.Errorf(wire.PermissionDenied, reasonManifest, "order: root: holders, or the key management service, may not come or go without a new root")
 	}
+	out, err := a.carryOut(ctx, order, m)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := a.fresh(ctx, req)
+	return outcomeReply{*out, a.boot.Document(), fresh}, err
+}
+
+// carryOut makes new shares, once for an order. The caller holds a.leaving.
+func (a *Appliance) carryOut(ctx context.Context, order *attestation.Signed, m *attestation.Manifest) (*outcome, error) {
+	id := sha256.Sum256(order.Manifest)
+	if made := a.spread[id]; made != nil {
+		return made, nil
+	}
 	document, err := a.halves.spread(m.Appliance, m.Root)
 	if err != nil {
 		return nil, err
@@ -56,15 +71,18 @@ func (a *Appliance) respread(ctx context.Context, req *wire.Request) (any, error
 	plan := *m.Root
 	plan.Sharing = attestation.Hash(sharing)
 	m.Root = &plan
-	if err := a.recordSharing(ctx, sharing, sharingEntry{attestation.Hash(order.Manifest), plan.Sharing}); err != nil {
+	if err := a.recordSharing(ctx, sharing, sharingEntry{id[:], plan.Sharing}); err != nil {
 		return nil, err
 	}
 	out, err := a.attested(proof.TypeSharing, order.Manifest, m.Encode(), sharing)
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := a.fresh(ctx, req)
-	return outcomeReply{*out, a.boot.Document(), fresh}, err
+	if a.spread == nil {
+		a.spread = map[[32]byte]*outcome{}
+	}
+	a.spread[id] = out
+	return out, nil
 }
 
 // judgeOrder wants a successor of the manifest in force that lacks nothing but a

@@ -2,6 +2,7 @@ package ceremony
 
 import (
 	"context"
+	"crypto"
 	"errors"
 	"net/http"
 
@@ -13,8 +14,9 @@ import (
 // Handover has a running enclave give its root to another one, which awaits it under
 // the same manifest or under a successor, and serve no more. The enclaves judge each
 // other; what is verified here is for whoever asked. When it fails after the first
-// enclave has stopped, the holders can always give the root again.
-func Handover(ctx context.Context, from, to *Client) error {
+// enclave has stopped, the holders can always give the root again. One operator has
+// to ask for it, since it stops the first enclave.
+func Handover(ctx context.Context, from, to *Client, operator crypto.Signer) error {
 	m, err := to.own()
 	if err != nil {
 		return err
@@ -32,18 +34,25 @@ func Handover(ctx context.Context, from, to *Client) error {
 	if err := to.callWith(ctx, given.Nonce, http.MethodGet, "/sallyport/v1/ceremony/receiver", nil, &answer); err != nil {
 		return err
 	}
-	if _, err := to.receiver(m, given.Nonce, &answer); err != nil {
+	receiver, err := to.receiver(m, given.Nonce, &answer)
+	if err != nil {
+		return err
+	}
+	asked, err := attestation.Handover{Nonce: given.Nonce, ManifestHash: attestation.Hash(to.Signed.Manifest), Receiver: receiver}.Sign(operator)
+	if err != nil {
 		return err
 	}
 	var sealed struct {
 		SealedRoot strictjson.Hex `json:"sealedRoot"`
 	}
 	if _, err := from.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/handover", struct {
-		Nonce    strictjson.Hex                `json:"nonce"`
-		Proof    proof.AppProof                `json:"proof"`
-		Manifest []byte                        `json:"manifest"`
-		Fresh    *attestation.FreshAttestation `json:"freshAttestation"`
-	}{given.Nonce, answer.Proof, to.Signed.Encode(), answer.Fresh}, &sealed); err != nil {
+		Nonce     strictjson.Hex                `json:"nonce"`
+		Proof     proof.AppProof                `json:"proof"`
+		Manifest  []byte                        `json:"manifest"`
+		Fresh     *attestation.FreshAttestation `json:"freshAttestation"`
+		Operator  strictjson.Hex                `json:"operator"`
+		Signature strictjson.Hex                `json:"signature"`
+	}{given.Nonce, answer.Proof, to.Signed.Encode(), answer.Fresh, asked.PublicKey, asked.Signature}, &sealed); err != nil {
 		return err
 	}
 	_, err = to.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/root", struct {

@@ -2,6 +2,7 @@ package ceremony_test
 
 import (
 	"context"
+	"crypto"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/sallyport/sallyport/attestation"
+	"github.com/sallyport/sallyport/attestation/proof"
+	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/enclavetest"
 	"github.com/sallyport/sallyport/enclave/wire"
 	"github.com/sallyport/sallyport/host/client"
@@ -99,7 +102,7 @@ func TestRootIsHandedToASuccessor(t *testing.T) {
 	w.phase(wire.PhaseReady)
 	at, keys := w.customer(1000)
 	next := w.beside(w.successor(func(m *attestation.Manifest) { m.Name = "vault, renewed" }, 0, 1))
-	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(next.signed)); err != nil {
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(next.signed), w.operators[1]); err != nil {
 		t.Fatal(err)
 	}
 	if s := w.phase(wire.PhaseStale); !strings.Contains(s.Reason, "handed over") {
@@ -138,7 +141,7 @@ func TestRootIsHandedToTheSameManifest(t *testing.T) {
 	w.give(0, 1, 2)
 	w.phase(wire.PhaseReady)
 	next := w.beside(w.signed)
-	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(w.signed)); err != nil {
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), next.client(w.signed), w.operators[1]); err != nil {
 		t.Fatal(err)
 	}
 	w.phase(wire.PhaseStale)
@@ -171,9 +174,36 @@ func (w *world) request(to *enclavetest.Enclave) map[string]json.RawMessage {
 	if err != nil {
 		w.Fatal(err)
 	}
-	return map[string]json.RawMessage{
+	r := map[string]json.RawMessage{
 		"nonce": given["nonce"], "proof": answer["proof"], "manifest": answer["manifest"], "freshAttestation": answer["freshAttestation"],
 	}
+	w.askFor(r, w.operators[2])
+	return r
+}
+
+// askFor signs a request as an operator, for what stands in it.
+func (w *world) askFor(r map[string]json.RawMessage, operator crypto.Signer) {
+	w.Helper()
+	var p proof.AppProof
+	var manifest []byte
+	var nonce strictjson.Hex
+	if errors.Join(json.Unmarshal(r["proof"], &p), json.Unmarshal(r["manifest"], &manifest), json.Unmarshal(r["nonce"], &nonce)) != nil {
+		w.Fatal("not a request")
+	}
+	statement, err := proof.ParseRootReceiverStatement([]byte(p.ProofPayload))
+	if err != nil {
+		w.Fatal(err)
+	}
+	signed, err := attestation.ParseSigned(manifest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	sig, err := attestation.Handover{Nonce: nonce, ManifestHash: attestation.Hash(signed.Manifest), Receiver: statement.PublicKey}.Sign(operator)
+	if err != nil {
+		w.Fatal(err)
+	}
+	r["operator"], _ = json.Marshal(strictjson.Hex(sig.PublicKey))
+	r["signature"], _ = json.Marshal(strictjson.Hex(sig.Signature))
 }
 
 func TestRootIsHandedToNobodyElse(t *testing.T) {
@@ -192,6 +222,12 @@ func TestRootIsHandedToNobodyElse(t *testing.T) {
 		return func(r map[string]json.RawMessage) { r["manifest"], _ = json.Marshal(s.Encode()) }
 	}
 	good := w.request(next.enclave)
+	other.give(0, 1, 2)
+	other.phase(wire.PhaseReady)
+	foreign, err := ask(t, other.enclave, "nonce", nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, test := range map[string]struct {
 		change func(r map[string]json.RawMessage)
 		want   string
@@ -202,7 +238,10 @@ func TestRootIsHandedToNobodyElse(t *testing.T) {
 		"another appliance's":      {manifest(other.signed), "MANIFEST_REFUSED"},
 		"a manifest it is not on":  {manifest(w.successor(nil, 0, 1)), "ATTESTATION_REFUSED"},
 		"a nonce of nobody":        {func(r map[string]json.RawMessage) { r["nonce"] = json.RawMessage(`"` + strings.Repeat("00", 32) + `"`) }, "NONCE_UNKNOWN"},
-		"an old nonce":             {func(r map[string]json.RawMessage) { maps.Copy(r, good) }, ""},
+		"another enclave's nonce":  {func(r map[string]json.RawMessage) { r["nonce"] = foreign["nonce"] }, "NONCE_UNKNOWN"},
+		"by a stranger":            {func(r map[string]json.RawMessage) { w.askFor(r, other.operators[0]) }, "OPERATOR_REFUSED"},
+		"asked for another nonce":  {func(r map[string]json.RawMessage) { r["signature"] = good["signature"] }, "OPERATOR_REFUSED"},
+		"by nobody":                {func(r map[string]json.RawMessage) { delete(r, "operator") }, ""},
 		"another machine":          {func(r map[string]json.RawMessage) { maps.Copy(r, w.request(stranger)) }, "ATTESTATION_REFUSED"},
 		"another machine's proof":  {func(r map[string]json.RawMessage) { r["proof"] = w.request(stranger)["proof"] }, "ATTESTATION_REFUSED"},
 		"another nonce's document": {func(r map[string]json.RawMessage) { r["freshAttestation"] = good["freshAttestation"] }, "ATTESTATION_REFUSED"},
@@ -211,12 +250,6 @@ func TestRootIsHandedToNobodyElse(t *testing.T) {
 		r := w.request(next.enclave)
 		test.change(r)
 		body, _ := json.Marshal(r)
-		if name == "an old nonce" { // refused once for the proof, and then for the nonce
-			r["proof"] = w.request(stranger)["proof"]
-			spent, _ := json.Marshal(r)
-			_, _ = ask(t, w.enclave, "handover", nil, spent)
-			test.want = "NONCE_UNKNOWN"
-		}
 		_, err := ask(t, w.enclave, "handover", nil, body)
 		if e, ok := errors.AsType[*wire.Error](err); !ok || e.Reason != test.want {
 			t.Errorf("%s: %v", name, err)
@@ -279,7 +312,7 @@ func TestPowerCutsAtEveryStepOfAHandover(t *testing.T) {
 			fail(w, test.append, test.keep)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		_ = ceremony.Handover(ctx, w.client(w.signed), next.client(next.signed)) // which may fail
+		_ = ceremony.Handover(ctx, w.client(w.signed), next.client(next.signed), w.operators[1]) // which may fail
 		cancel()
 		if test.cut != nil {
 			test.cut(w, next)

@@ -64,7 +64,7 @@ func TestUpgradeLosesNoKey(t *testing.T) {
 	}
 	b := w.as(next, image('b'))
 	b.serve()
-	if err := ceremony.Handover(t.Context(), w.client(w.signed), b.client(next)); err != nil {
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), b.client(next), w.operators[1]); err != nil {
 		t.Fatal(err)
 	}
 	b.phase(wire.PhaseReady)
@@ -113,7 +113,7 @@ func TestRootIsNotHandedToAnImageOutsideTheManifest(t *testing.T) {
 	next := w.successor(accept(image('a'), image('b')), 0, 1)
 	a := w.as(next, image('a'))
 	a.serve()
-	if err := ceremony.Handover(t.Context(), w.client(w.signed), a.client(next)); err != nil {
+	if err := ceremony.Handover(t.Context(), w.client(w.signed), a.client(next), w.operators[1]); err != nil {
 		t.Fatal(err) // both images are named
 	}
 	a.phase(wire.PhaseReady)

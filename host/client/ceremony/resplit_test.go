@@ -1,6 +1,7 @@
 package ceremony_test
 
 import (
+	"bytes"
 	"crypto/ecdh"
 	"crypto/rand"
 	"strings"
@@ -52,6 +53,10 @@ func TestNewHoldersGiveTheSameRoot(t *testing.T) {
 	o, err := w.client(w.signed).Resplit(t.Context(), w.order(others, 1, 2))
 	if err != nil {
 		t.Fatal(err)
+	}
+	again, err := w.client(w.signed).Resplit(t.Context(), w.order(others, 1, 2))
+	if err != nil || !bytes.Equal(again.Sharing, o.Sharing) {
+		t.Errorf("the same order was carried out twice: %v", err)
 	}
 	before := w.signed
 	w.boot(before) // nothing has changed until an enclave boots under the new manifest

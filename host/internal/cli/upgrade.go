@@ -14,6 +14,8 @@ import (
 
 type upgradeCommand struct {
 	ceremonyFlags    `embed:""`
+	Passphrase       `embed:""`
+	Key              string `required:"" placeholder:"FILE|URI" help:"Your operator's key: one operator asks for it, because it stops the running enclave."`
 	NextURL          string `name:"next-url" required:"" placeholder:"URL" help:"Where the new enclave is reached: the host's --next-listen."`
 	NextManifest     string `required:"" type:"path" placeholder:"FILE" help:"The signed manifest that the new enclave booted under: the same, or a successor."`
 	NextMeasurements string `type:"path" placeholder:"FILE" help:"The new images, as for --measurements (default: the same)."`
@@ -57,8 +59,12 @@ func (c *upgradeCommand) run(ctx context.Context, s *Streams) error {
 	if before.Phase != wire.PhaseReady {
 		return usage("its holders give the root to the new enclave: sallyport ceremony provision", "the running enclave is %s: it cannot hand a root over", before.Phase)
 	}
+	operator, err := c.readPersonKey(c.Key, s)
+	if err != nil {
+		return err
+	}
 	se.note("3. the new enclave attests, over a nonce of the running one; that one records it, serves no more, and gives the root")
-	if err := ceremony.Handover(ctx, from, to); err != nil {
+	if err := ceremony.Handover(ctx, from, to, operator); err != nil {
 		return err
 	}
 	after, err := c.status(ctx, c.NextURL, to, next)
