@@ -47,6 +47,9 @@ func (s OperatorSignature) signs(digest []byte) bool {
 	return ecdsa.Verify(key, digest, r, t)
 }
 
+// Good reports whether a signature is one of this manifest, by whomever.
+func (s *Signed) Good(sig OperatorSignature) bool { return sig.signs(s.digest()) }
+
 func (s OperatorSignature) isOf(operators []Operator) bool {
 	return slices.ContainsFunc(operators, func(o Operator) bool { return bytes.Equal(o.PublicKey, s.PublicKey) })
 }

@@ -176,7 +176,7 @@ func (d *Document) Of(holder []byte) *Share {
 // Hash is by what a share is known: SHA-256 of a label, the appliance, the set (8 bytes
 // big endian), the holder's key and the share. A share has 256 random bits.
 func Hash(appliance []byte, set int64, holder, share []byte) []byte {
-	return hash("sallyport root share v1\x00", appliance, set, append(bytes.Clone(holder), share...))
+	return hash("sallyport root share v1\x00", appliance, set, holder, share)
 }
 
 // KMSHash is by what the half of a key management service is known: SHA-256 of a label, the
@@ -191,11 +191,13 @@ func RootCheck(appliance []byte, set int64, root []byte) []byte {
 	return hash("sallyport root check v1\x00", appliance, set, root)
 }
 
-func hash(label string, appliance []byte, set int64, secret []byte) []byte {
+func hash(label string, appliance []byte, set int64, parts ...[]byte) []byte {
 	h := sha256.New()
 	h.Write([]byte(label))
 	h.Write(appliance)
 	h.Write(binary.BigEndian.AppendUint64(nil, uint64(set)))
-	h.Write(secret)
+	for _, p := range parts {
+		h.Write(p)
+	}
 	return h.Sum(nil)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 
@@ -111,6 +112,11 @@ func TestThreeAppliancesOfTheDevelopmentCommand(t *testing.T) {
 	}
 	if killed == 0 {
 		t.Error("no engine process was found")
+	}
+	for _, n := range a.Nodes { // until the enclaves know: what they do in that moment fails
+		for wait := 0; len(engines(n.EnclavePID)) > 0 && wait < 1000; wait++ {
+			time.Sleep(10 * time.Millisecond)
+		}
 	}
 	for _, quorum := range [][]int{{0, 1}, {1, 2}} { // half-done signatures went with the engines
 		c.sign("ecdsa", ids, public, quorum, "after the engines died")

@@ -3,6 +3,7 @@ package ceremony
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -84,15 +85,12 @@ type shareReply struct {
 }
 
 // collect waits until enough holders have given their shares.
-func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*halves, error) {
-	if err := waitForHost(ctx, a.platform.Host); err != nil {
+func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*bequest, error) {
+	blob, err := a.sharing(ctx, m.Root.Sharing)
+	if err != nil {
 		return nil, err
 	}
-	blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{m.Root.Sharing})
-	if err != nil || len(blobs) != 1 {
-		return nil, fmt.Errorf("sharing: the host does not give the document that the manifest names: %w", err)
-	}
-	document, err := readSharing(blobs[0], m)
+	document, err := readSharing(blob, m)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +99,9 @@ func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*halv
 		return nil, err
 	}
 	defer r.close()
+	defer a.endCeremony()
 	a.await(map[string]ceremonyRoute{
-		receiverPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.receiver(ctx, req, r, blobs[0]) },
+		receiverPath: func(ctx context.Context, req *wire.Request) (any, error) { return a.receiver(ctx, req, r, blob) },
 		sharePath:    func(_ context.Context, req *wire.Request) (any, error) { return a.share(req, r) },
 		rootPath:     func(_ context.Context, req *wire.Request) (any, error) { return a.handed(req, r) },
 	}, awaited(m.Root))
@@ -112,8 +111,31 @@ func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*halv
 	select {
 	case <-ctx.Done():
 		return nil, ctx.Err()
-	case h := <-r.root:
-		return &h, nil
+	case b := <-r.root:
+		return b, nil
+	}
+}
+
+// endCeremony takes the routes away: there is nothing to give any more.
+func (a *Appliance) endCeremony() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.ceremony = nil
+}
+
+// sharing gets the document that a manifest names, and waits for a host that is away.
+func (a *Appliance) sharing(ctx context.Context, name []byte) ([]byte, error) {
+	for {
+		blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{name})
+		if err == nil && len(blobs) == 1 {
+			return blobs[0], nil
+		}
+		if refusal, ok := errors.AsType[*wire.Error](err); ok && refusal.Code != wire.Unavailable || err == nil {
+			return nil, errors.New("sharing: the host does not have the document that the manifest names")
+		}
+		if err := pause(ctx); err != nil {
+			return nil, err
+		}
 	}
 }
 

@@ -44,6 +44,10 @@ type Appliance struct {
 	nonces   nonces
 	closing  sync.Once
 
+	// goesOn is where the journal of the enclave ended that handed the root over; nil
+	// where holders gave it. Only the goroutine that opens the state uses it.
+	goesOn *bequest
+
 	leaving sync.Mutex
 	spread  map[[32]byte]*outcome // new shares of this boot, by their order: an order is carried out once
 	halves  *halves               // of the root, for a handover or new shares; nil where it came from this machine
@@ -66,7 +70,7 @@ var routes = map[wire.Phase]map[wire.API]handler{
 		wire.APISallyport: (*Appliance).serveSallyport,
 		wire.APINode:      (*Appliance).serveNode,
 	},
-	wire.PhaseStale:  {},
+	wire.PhaseStale:  {wire.APISallyport: (*Appliance).serveCeremony}, // gives a lost reply again
 	wire.PhaseBroken: {},
 }
 

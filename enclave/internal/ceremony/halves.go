@@ -56,10 +56,7 @@ func (h halves) fits(plan *attestation.RootPlan) bool {
 // rootOf makes a root secret of its halves, either of which may be missing where
 // the plan has none. Neither tells anything of it without the other.
 func rootOf(appliance []byte, set int64, quorum, kms []byte) []byte {
-	var ikm []byte
-	for _, half := range [][]byte{quorum, kms} {
-		ikm = append(binary.BigEndian.AppendUint32(ikm, uint32(len(half))), half...)
-	}
+	ikm := appendHalves(make([]byte, 0, 2*(4+halfSize)), quorum, kms)
 	defer clear(ikm)
 	info := binary.BigEndian.AppendUint64(append([]byte("sallyport root secret v1\x00"), appliance...), uint64(set))
 	root, err := hkdf.Key(sha256.New, ikm, nil, string(info), halfSize)
@@ -69,30 +66,51 @@ func rootOf(appliance []byte, set int64, quorum, kms []byte) []byte {
 	return root
 }
 
-// encode writes the halves, each after its length (4 bytes big endian).
-func (h *halves) encode() (b []byte) {
-	for _, half := range []*keys.Secret{h.quorum, h.kms} {
-		b = append(binary.BigEndian.AppendUint32(b, uint32(len(half.Expose()))), half.Expose()...)
+// appendHalves writes each half after its length (4 bytes big endian), without
+// leaving a copy: b has the room.
+func appendHalves(b []byte, all ...[]byte) []byte {
+	for _, half := range all {
+		b = append(binary.BigEndian.AppendUint32(b, uint32(len(half))), half...)
 	}
 	return b
 }
 
-func decodeHalves(b []byte) (h halves, err error) {
-	for _, to := range []**keys.Secret{&h.quorum, &h.kms} {
-		if len(b) < 4 {
-			return h, errors.New("length")
+// A bequest is what one enclave hands to another: the halves of the root, and where
+// the journal ended, which has to go on from there.
+type bequest struct {
+	halves
+	size uint64
+	head [32]byte
+}
+
+const bequestSize = 2*(4+halfSize) + 8 + 32
+
+// encode writes a bequest; the caller wipes it.
+func (b *bequest) encode() []byte {
+	out := appendHalves(make([]byte, 0, bequestSize), b.quorum.Expose(), b.kms.Expose())
+	return append(binary.BigEndian.AppendUint64(out, b.size), b.head[:]...)
+}
+
+func decodeBequest(raw []byte) (*bequest, error) {
+	out := new(bequest)
+	for _, to := range []**keys.Secret{&out.quorum, &out.kms} {
+		if len(raw) < 4 {
+			return out, errLength
 		}
-		n := binary.BigEndian.Uint32(b)
-		if b = b[4:]; (n != 0 && n != halfSize) || int(n) > len(b) {
-			return h, errors.New("length")
+		n := binary.BigEndian.Uint32(raw)
+		if raw = raw[4:]; (n != 0 && n != halfSize) || int(n) > len(raw) {
+			return out, errLength
 		}
 		if n > 0 {
-			*to = keys.NewSecret(b[:n])
+			*to = keys.NewSecret(raw[:n])
 		}
-		b = b[n:]
+		raw = raw[n:]
 	}
-	if len(b) > 0 {
-		return h, errors.New("length")
+	if len(raw) != 8+32 {
+		return out, errLength
 	}
-	return h, nil
+	out.size, out.head = binary.BigEndian.Uint64(raw), [32]byte(raw[8:])
+	return out, nil
 }
+
+var errLength = errors.New("length")

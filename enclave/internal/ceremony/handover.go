@@ -3,6 +3,8 @@ package ceremony
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -78,22 +80,44 @@ func (a *Appliance) handover(ctx context.Context, req *wire.Request) (any, error
 	if err := asked.Verify(a.manifest.Operators, attestation.OperatorSignature{PublicKey: in.Operator, Signature: in.Signature}); err != nil {
 		return nil, wire.Errorf(wire.PermissionDenied, reasonOperator, "%v", err)
 	}
+	if err := a.canTake(ctx, next); err != nil {
+		return nil, wire.Errorf(wire.PermissionDenied, reasonManifest, "manifest: %v", err)
+	}
 	a.leaving.Lock()
 	defer a.leaving.Unlock()
 	if a.halves == nil {
 		return nil, wire.Errorf(wire.Unavailable, "", "the root has left this enclave")
 	}
-	info, aad := sharing.HandoverContext(attestation.Hash(next.Manifest), receiver, a.manifest.Appliance, a.manifest.Root.Set)
-	plain := a.halves.encode()
-	defer clear(plain)
-	sealed, err := sealTo(receiver, info, aad, plain)
+	// Once begun it is carried to its end, whoever hangs up.
+	return a.leave(context.WithoutCancel(ctx), sha256.Sum256(req.Body), handoverEntry{asked.ManifestHash, receiver})
+}
+
+// canTake wants the root to be the one that the other manifest's sharing spreads, so
+// that this enclave does not leave for one that could not go on.
+func (a *Appliance) canTake(ctx context.Context, next *attestation.Signed) error {
+	m, err := attestation.ParseManifest(next.Manifest)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := a.leave(ctx, handoverEntry{attestation.Hash(next.Manifest), receiver}); err != nil {
-		return nil, err
+	blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{m.Root.Sharing})
+	if err != nil || len(blobs) != 1 {
+		return errors.New("root.sharing: the host does not have the document")
 	}
-	return handoverReply{sealed}, nil
+	d, err := readSharing(blobs[0], m)
+	if err != nil {
+		return err
+	}
+	a.leaving.Lock()
+	defer a.leaving.Unlock()
+	if a.halves == nil {
+		return errors.New("the root has left this enclave")
+	}
+	root := a.halves.root(m.Appliance, m.Root.Set)
+	defer clear(root)
+	if !a.halves.fits(m.Root) || subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
+		return errors.New("root.sharing: it is of another root")
+	}
+	return nil
 }
 
 // judgeManifest accepts the manifest in force, or a signed successor with the same root.
@@ -158,21 +182,45 @@ func (a *Appliance) judgeReceiver(in *handoverRequest, next *attestation.Signed)
 	return statement.PublicKey, nil
 }
 
-// leave ends this enclave's service for good, before the root is released: at no time
-// do two serve. Its last entry says where the root went.
-func (a *Appliance) leave(ctx context.Context, e handoverEntry) error {
+// leave ends this enclave's service for good, and only then seals the root: at no time
+// do two serve. The journal's end goes with it, so that the host cannot have the other
+// enclave begin with an older one. The caller holds a.leaving.
+func (a *Appliance) leave(ctx context.Context, request [32]byte, e handoverEntry) (any, error) {
 	t, err := a.journal.Propose(entryHandover, func(uint64, int64) ([]byte, error) { return codec.Encode(e), nil })
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := a.journal.Wait(ctx, t); err != nil {
-		return err
+		return nil, err
 	}
 	a.enter(wire.PhaseStale, "the root was handed over to an enclave under the manifest "+hex.EncodeToString(e.Manifest))
-	a.close()
+	a.close() // what was under way is in the journal now, or ends without an answer
+	b := bequest{halves: *a.halves}
+	b.size, b.head = a.journal.Head()
+	plain := b.encode()
+	defer clear(plain)
 	a.halves.erase()
 	a.halves = nil
-	return nil
+	info, aad := sharing.HandoverContext(e.Manifest, e.Receiver, a.manifest.Appliance, a.manifest.Root.Set)
+	sealed, err := sealTo(e.Receiver, info, aad, plain)
+	if err != nil {
+		return nil, err
+	}
+	reply := handoverReply{sealed}
+	a.mu.Lock()
+	a.ceremony = map[string]ceremonyRoute{handoverPath: again(request, reply)}
+	a.mu.Unlock()
+	return reply, nil
+}
+
+// again gives the reply of a handover to who lost it: it opens for one enclave only.
+func again(request [32]byte, reply handoverReply) ceremonyRoute {
+	return func(_ context.Context, req *wire.Request) (any, error) {
+		if sha256.Sum256(req.Body) != request {
+			return nil, wire.Errorf(wire.Unavailable, "", "the root has left this enclave")
+		}
+		return reply, nil
+	}
 }
 
 // A rootRequest brings the root from an enclave that had it.
@@ -186,21 +234,21 @@ func (r *receiver) takeRoot(sealed []byte) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.key == nil {
-		return wire.Errorf(wire.FailedPrecondition, "", "the enclave has its root")
+		return errHasRoot
 	}
 	d := r.document
 	info, aad := sharing.HandoverContext(r.manifestHash, r.public, d.Appliance, d.Set)
 	plain, err := r.open(sealed, info, aad)
 	defer clear(plain)
-	var h halves
+	var b *bequest
 	if err == nil {
-		h, err = decodeHalves(plain)
+		b, err = decodeBequest(plain)
 	}
 	if err != nil {
 		return wire.Errorf(wire.InvalidArgument, reasonSealed, "sealedRoot: it is not sealed to the root-receiving key of this boot, under this manifest")
 	}
-	if !h.fits(r.manifest.Root) || !r.handOn(h) {
-		h.erase()
+	if b.size == 0 || !b.fits(r.manifest.Root) || !r.handOn(b) {
+		b.erase()
 		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "sealedRoot: it is not the root of this manifest")
 	}
 	r.forget()

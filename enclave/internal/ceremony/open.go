@@ -43,14 +43,17 @@ func (a *Appliance) open(ctx context.Context, raw []byte) error {
 // rootSecret gets the root back in the way that the manifest names.
 func (a *Appliance) rootSecret(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
 	if m.Root != nil {
-		h, err := a.collect(ctx, m)
+		b, err := a.collect(ctx, m)
 		if err != nil {
 			return nil, err
 		}
+		if b.size > 0 {
+			a.goesOn = b
+		}
 		a.leaving.Lock()
-		a.halves = h
+		a.halves = &b.halves
 		a.leaving.Unlock()
-		return h.root(m.Appliance, m.Root.Set), nil
+		return b.root(m.Appliance, m.Root.Set), nil
 	}
 	a.enter(wire.PhaseAwaitingRoot, "")
 	return a.platform.Root.Secret(ctx)

@@ -28,7 +28,7 @@ func (a *Appliance) genesis(ctx context.Context, req *wire.Request, m *attestati
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.outcome == nil {
-		made, err := a.makeKeys(ctx, m)
+		made, err := a.makeKeys(context.WithoutCancel(ctx), m) // whoever hangs up: it happens once
 		if err != nil {
 			return nil, err
 		}

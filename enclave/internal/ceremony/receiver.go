@@ -28,8 +28,8 @@ type receiver struct {
 	mu     sync.Mutex
 	key    kem.PrivateKey // nil once there is a root
 	shares map[string]keys.Share
-	kms    *keys.Secret // the service's half, once it has come
-	root   chan halves
+	kms    *keys.Secret  // the service's half, once it has come
+	root   chan *bequest // its journal has no end where the holders gave the root
 }
 
 func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing.Document) (*receiver, error) {
@@ -38,7 +38,7 @@ func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing
 		return nil, err
 	}
 	r := &receiver{
-		manifest: m, manifestHash: manifestHash, document: document, key: key, shares: map[string]keys.Share{}, root: make(chan halves, 1),
+		manifest: m, manifestHash: manifestHash, document: document, key: key, shares: map[string]keys.Share{}, root: make(chan *bequest, 1),
 	}
 	r.public, err = public.MarshalBinary()
 	return r, err
@@ -64,6 +64,8 @@ func readSharing(raw []byte, m *attestation.Manifest) (*sharing.Document, error)
 	return d, nil
 }
 
+var errHasRoot = wire.Errorf(wire.FailedPrecondition, "", "the enclave has its root")
+
 // Reasons of refused shares.
 const (
 	reasonHolder = "HOLDER_UNKNOWN"
@@ -82,7 +84,7 @@ func (r *receiver) post(holder, sealed []byte) (count int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.key == nil {
-		return int(r.document.Threshold), nil
+		return 0, errHasRoot
 	}
 	info, aad := sharing.PostedContext(r.manifestHash, r.public, holder)
 	share, err := r.open(sealed, info, aad)
@@ -139,7 +141,7 @@ func (r *receiver) combine() error {
 	if err != nil {
 		return err
 	}
-	if !r.handOn(halves{quorum, r.kms}) {
+	if !r.handOn(&bequest{halves: halves{quorum, r.kms}}) {
 		quorum.Erase()
 		return wire.Errorf(wire.FailedPrecondition, reasonRoot, "the shares do not make the root of this manifest; all of them are forgotten")
 	}
@@ -148,15 +150,15 @@ func (r *receiver) combine() error {
 }
 
 // handOn ends the wait with the halves of the manifest's root. The caller holds the lock.
-func (r *receiver) handOn(h halves) bool {
+func (r *receiver) handOn(b *bequest) bool {
 	d := r.document
-	root := h.root(d.Appliance, d.Set)
+	root := b.root(d.Appliance, d.Set)
 	defer clear(root)
 	if subtle.ConstantTimeCompare(sharing.RootCheck(d.Appliance, d.Set, root), d.RootCheck) != 1 {
 		return false
 	}
 	r.key = nil // what was sealed to it opens no more
-	r.root <- h
+	r.root <- b
 	return true
 }
 

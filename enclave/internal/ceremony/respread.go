@@ -46,7 +46,7 @@ func (a *Appliance) respread(ctx context.Context, req *wire.Request) (any, error
 	case !a.halves.fits(m.Root):
 		return nil, wire.Errorf(wire.PermissionDenied, reasonManifest, "order: root: holders, or the key management service, may not come or go without a new root")
 	}
-	out, err := a.carryOut(ctx, order, m)
+	out, err := a.carryOut(context.WithoutCancel(ctx), order, m)
 	if err != nil {
 		return nil, err
 	}

@@ -42,9 +42,13 @@ func deal(appliance []byte, plan *attestation.RootPlan, half *keys.Secret) (out 
 	if err != nil {
 		return nil, err
 	}
+	defer func() {
+		for _, s := range split {
+			s.Value.Erase()
+		}
+	}()
 	for i, h := range plan.Holders {
-		share := append([]byte{split[i].Index}, split[i].Value.Expose()...)
-		split[i].Value.Erase()
+		share := append(append(make([]byte, 0, sharing.ShareSize), split[i].Index), split[i].Value.Expose()...)
 		info, aad := sharing.HolderContext(appliance, plan.Set, h.PublicKey)
 		sealed, err := sealTo(h.PublicKey, info, aad, share)
 		out = append(out, sharing.Share{Holder: h.PublicKey, Hash: sharing.Hash(appliance, plan.Set, h.PublicKey, share), Sealed: sealed})

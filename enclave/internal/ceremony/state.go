@@ -67,8 +67,9 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 		Host: a.platform.Host, Network: a.platform.Network, Sealer: sealer, Boot: a.boot, Now: a.platform.Now, Log: a.log,
 		Check: mpc.Sound, Rules: nodeRules(m), Epoch: uint64(m.Epoch),
 	})
-	record := &manifestRecord{}
+	record, past := &manifestRecord{}, &passage{through: a.goesOn}
 	j, err := journal.Open(ctx, a.platform.Host, sealer, a.platform.Now, func(e journal.Entry) error {
+		past.entry(e)
 		switch {
 		case e.Index == 0 || e.Kind == entryManifest:
 			return record.replay(e)
@@ -84,7 +85,11 @@ func (a *Appliance) openStateOnce(ctx context.Context, m *attestation.Manifest, 
 	if err != nil {
 		return err
 	}
-	i, err := a.takeIdentity(ctx, j, m, sealer, record)
+	err = past.seen()
+	var i *identity
+	if err == nil {
+		i, err = a.takeIdentity(ctx, j, m, sealer, record)
+	}
 	if err == nil {
 		err = a.begin(m, i, j, service, nodes)
 	}

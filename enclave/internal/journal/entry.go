@@ -45,14 +45,19 @@ type position struct {
 	epoch  uint64
 }
 
-// after returns the position behind an entry. The head is
-// SHA-256("sallyport journal chain v1" || head before it || leaf).
+// after returns the position behind an entry.
 func (p position) after(e Entry) position {
+	return position{size: e.Index + 1, head: Link(p.head, e.Leaf), timeMs: e.TimeMs, epoch: e.Epoch}
+}
+
+// Link returns the chain head behind an entry:
+// SHA-256("sallyport journal chain v1" || head before it || leaf).
+func Link(head, leaf [32]byte) [32]byte {
 	var link [len(chainLabel) + 64]byte
 	copy(link[:], chainLabel)
-	copy(link[len(chainLabel):], p.head[:])
-	copy(link[len(chainLabel)+32:], e.Leaf[:])
-	return position{size: e.Index + 1, head: sha256.Sum256(link[:]), timeMs: e.TimeMs, epoch: e.Epoch}
+	copy(link[len(chainLabel):], head[:])
+	copy(link[len(chainLabel)+32:], leaf[:])
+	return sha256.Sum256(link[:])
 }
 
 // plaintext is an entry's deterministic CBOR (RFC 8949, section 4.2.1).

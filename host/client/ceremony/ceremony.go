@@ -79,6 +79,22 @@ func (c *Client) call(ctx context.Context, method, path string, body, answer any
 	return nonce, c.callWith(ctx, nonce, method, path, body, answer)
 }
 
+// insist is call, again after a network error: what it asks for happens once.
+func (c *Client) insist(ctx context.Context, method, path string, body, answer any) error {
+	for try := 1; ; try++ {
+		_, err := c.call(ctx, method, path, body, answer)
+		if _, network := errors.AsType[*NetworkError](err); !network || try == attempts || ctx.Err() != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Duration(try) * time.Second):
+		}
+	}
+}
+
+const attempts = 3
+
 func (c *Client) callWith(ctx context.Context, nonce []byte, method, path string, body, answer any) (err error) {
 	raw := []byte{}
 	if body != nil {

@@ -2,6 +2,7 @@ package ceremony_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -43,6 +44,23 @@ func TestGenesisGivesItsOutcomeAgain(t *testing.T) {
 	if _, err := w.client(w.signed).Genesis(t.Context()); !errors.As(err, &refused) || refused.Reason != "STORE_NOT_EMPTY" {
 		t.Errorf("genesis over a journal: %v", err)
 	}
+}
+
+// TestGenesisHappensWhoeverHangsUp: a client that goes away in the middle leaves the
+// outcome to the next one.
+func TestGenesisHappensWhoeverHangsUp(t *testing.T) {
+	w := newWorld(t)
+	ctx, hangUp := context.WithCancel(t.Context())
+	w.host.Edit(func(h *enclavetest.Host) {
+		h.FailAppend = func(uint64, [][]byte) (bool, error) {
+			hangUp()
+			return false, nil
+		}
+	})
+	_, _ = w.enclave.Do(ctx, &wire.Request{API: wire.APISallyport, Path: "/sallyport/v1/ceremony/genesis", Body: []byte("{}")})
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
 }
 
 func TestOperatingManifestNeedsItsOperators(t *testing.T) {

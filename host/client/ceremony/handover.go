@@ -45,7 +45,7 @@ func Handover(ctx context.Context, from, to *Client, operator crypto.Signer) err
 	var sealed struct {
 		SealedRoot strictjson.Hex `json:"sealedRoot"`
 	}
-	if _, err := from.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/handover", struct {
+	if err := from.insist(ctx, http.MethodPost, "/sallyport/v1/ceremony/handover", struct {
 		Nonce     strictjson.Hex                `json:"nonce"`
 		Proof     proof.AppProof                `json:"proof"`
 		Manifest  []byte                        `json:"manifest"`
@@ -55,8 +55,7 @@ func Handover(ctx context.Context, from, to *Client, operator crypto.Signer) err
 	}{given.Nonce, answer.Proof, to.Signed.Encode(), answer.Fresh, asked.PublicKey, asked.Signature}, &sealed); err != nil {
 		return err
 	}
-	_, err = to.call(ctx, http.MethodPost, "/sallyport/v1/ceremony/root", struct {
+	return to.insist(ctx, http.MethodPost, "/sallyport/v1/ceremony/root", struct {
 		SealedRoot strictjson.Hex `json:"sealedRoot"`
 	}{sealed.SealedRoot}, new(struct{}))
-	return err
 }

@@ -353,3 +353,62 @@ func waitFor(t *testing.T, what string, good func() bool) {
 	}
 	t.Errorf("%s: it does not come", what)
 }
+
+// TestHandoverBringsTheJournalAlong: the host shows the next enclave the journal as it
+// was before the last entries of the one that handed over.
+func TestHandoverBringsTheJournalAlong(t *testing.T) {
+	w := newWorld(t)
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
+	old := 0
+	w.host.Edit(func(h *enclavetest.Host) { old = len(h.Records) })
+	w.customer(1)
+	next := w.beside(w.successor(nil, 0, 1))
+	sealed, err := ask(t, w.enclave, "handover", nil, func() []byte { b, _ := json.Marshal(w.request(next.enclave)); return b }())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.phase(wire.PhaseStale)
+	w.host.Edit(func(h *enclavetest.Host) { h.Records = h.Records[:old] })
+	body, _ := json.Marshal(sealed)
+	if _, err := ask(t, next.enclave, "root", nil, body); err != nil {
+		t.Fatal(err)
+	}
+	if s := next.enclave.Wait(t); s.Phase != wire.PhaseBroken || !strings.Contains(s.Reason, "does not go on") {
+		t.Errorf("on an older journal the next enclave is %s: %s", s.Phase, s.Reason)
+	}
+}
+
+// TestHandoverIsCarriedToItsEnd: whoever asked hangs up while the last entry is written;
+// the root has left then, and the same request is answered again.
+func TestHandoverIsCarriedToItsEnd(t *testing.T) {
+	w := newWorld(t)
+	w.found()
+	w.give(0, 1, 2)
+	w.phase(wire.PhaseReady)
+	next := w.beside(w.signed)
+	body, _ := json.Marshal(w.request(next.enclave))
+	ctx, hangUp := context.WithCancel(t.Context())
+	w.host.Edit(func(h *enclavetest.Host) {
+		h.FailAppend = func(uint64, [][]byte) (bool, error) {
+			hangUp()
+			return false, nil
+		}
+	})
+	_, _ = w.enclave.Do(ctx, &wire.Request{API: wire.APISallyport, Path: "/sallyport/v1/ceremony/handover", Body: body})
+	w.phase(wire.PhaseStale)
+	sealed, err := ask(t, w.enclave, "handover", nil, body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, _ := json.Marshal(w.signed)
+	if _, err := ask(t, w.enclave, "handover", nil, other); err == nil {
+		t.Error("another request was answered")
+	}
+	reply, _ := json.Marshal(sealed)
+	if _, err := ask(t, next.enclave, "root", nil, reply); err != nil {
+		t.Error(err)
+	}
+	next.phase(wire.PhaseReady)
+}

@@ -190,6 +190,11 @@ func (c *manifestSign) Run(_ context.Context, s *Streams) error {
 	if name == "" {
 		_, _ = fmt.Fprintln(s.Err, "note: this key is of no operator of the manifest itself; it counts where the manifest before names it")
 	}
+	for _, sig := range signed.Signatures {
+		if !signed.Good(sig) {
+			return explain(usage("have a clean copy from the operators", "%s: the signature of the key %x does not verify", c.File, sig.PublicKey))
+		}
+	}
 	if err := signed.Sign(key); err != nil {
 		return explain(err)
 	}

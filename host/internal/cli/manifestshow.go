@@ -3,11 +3,13 @@ package cli
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/sallyport/sallyport/attestation"
 )
@@ -29,31 +31,49 @@ func (c *manifestShow) Run(_ context.Context, s *Streams) error {
 	}
 	p := &printer{w: s.Out}
 	p.field("name", m.Name)
+	p.field("kind", kindOf(m))
 	p.field("version", fmt.Sprintf("%d, epoch %d", m.Version, m.Epoch))
 	p.field("sha256", hex.EncodeToString(attestation.Hash(signed.Manifest)))
 	p.field("assurance", m.Assurance)
 	for _, image := range m.Measurements {
 		p.field("image", fmt.Sprintf("PCR0 %x", image.PCR0))
+		p.line("  PCR1 %x", image.PCR1)
+		p.line("  PCR2 %x", image.PCR2)
 	}
-	by := map[string]bool{}
+	showOperators(p, m, signed)
+	showRoot(p, m.Root)
+	showRest(p, m)
+	return p.err
+}
+
+// kindOf says what a manifest is for.
+func kindOf(m *attestation.Manifest) string {
+	switch {
+	case m.Version == 0:
+		return "genesis: under it an enclave makes the keys, and nothing else"
+	case m.IsOrder():
+		return "order: it asks a running enclave for new shares, and nothing boots under it"
+	}
+	return "operating: an enclave serves under it"
+}
+
+// showOperators verifies what they have signed.
+func showOperators(p *printer, m *attestation.Manifest, signed *attestation.Signed) {
+	marks := map[string]string{}
 	for _, sig := range signed.Signatures {
-		by[string(sig.PublicKey)] = true
+		marks[string(sig.PublicKey)] = "  signed"
+		if !signed.Good(sig) {
+			marks[string(sig.PublicKey)] = "  BAD SIGNATURE: no enclave accepts this file"
+		}
 	}
 	p.field("operators", fmt.Sprintf("%d of %d sign", m.OperatorThreshold, len(m.Operators)))
 	for _, o := range m.Operators {
-		p.line("  %-16s %x%s", o.Name, o.PublicKey, map[bool]string{true: "  signed"}[by[string(o.PublicKey)]])
+		p.line("  %-16s %x%s", o.Name, o.PublicKey, marks[string(o.PublicKey)])
+		delete(marks, string(o.PublicKey))
 	}
-	showRoot(p, m.Root)
-	if m.Version > 0 {
-		p.field("appliance", hex.EncodeToString(m.Appliance))
-		p.field("quorum key", hex.EncodeToString(m.QuorumPublicKey))
+	for _, key := range slices.Sorted(maps.Keys(marks)) {
+		p.line("  %-16s %x%s", "(no operator)", []byte(key), marks[key])
 	}
-	for name, set := range flagsOf(m) {
-		if set {
-			p.field("flag", name)
-		}
-	}
-	return p.err
 }
 
 func showRoot(p *printer, r *attestation.RootPlan) {
@@ -66,6 +86,42 @@ func showRoot(p *printer, r *attestation.RootPlan) {
 	}
 	if r.KMS != nil {
 		p.field("root", "and KMS key "+r.KMS.KeyID)
+		p.line("  its public key has SHA-256 %x", sha256.Sum256(r.KMS.PublicKey))
+	}
+	if len(r.Sharing) > 0 {
+		p.field("sharing", hex.EncodeToString(r.Sharing))
+	}
+}
+
+func showRest(p *printer, m *attestation.Manifest) {
+	if m.Version > 0 {
+		p.field("appliance", hex.EncodeToString(m.Appliance))
+		p.field("quorum key", hex.EncodeToString(m.QuorumPublicKey))
+		p.field("checkpoint key", hex.EncodeToString(m.CheckpointPublicKey))
+		p.field("genesis", hex.EncodeToString(m.Genesis))
+	}
+	for _, peer := range m.Peers {
+		p.field("peer", peer.Name)
+		p.line("  quorum key %x", peer.QuorumPublicKey)
+		for _, image := range peer.Measurements {
+			p.line("  PCR0 %x", image.PCR0)
+		}
+	}
+	if m.KeyGroup != nil {
+		p.field("key group", fmt.Sprintf("%d of %d members sign", m.KeyGroup.Threshold, len(m.Peers)+1))
+	}
+	if n := m.NodeAPI; n != nil {
+		p.field("node API", fmt.Sprintf("admin token SHA-256 %x, backup %v", n.AdminTokenSHA256, n.Backup))
+		for _, k := range n.AdminKeys {
+			p.line("  admin key %x", k)
+		}
+		p.line("  a bearer credential alone may: %s", strings.Join(n.BearerMay, ", "))
+	}
+	flags := flagsOf(m)
+	for _, name := range slices.Sorted(maps.Keys(flags)) {
+		if flags[name] {
+			p.field("flag", name)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -72,6 +73,10 @@ func (c *upgradeCommand) run(ctx context.Context, s *Streams) error {
 		return err
 	}
 	se.note("4. the new enclave is %s, with a journal of %d entries", after.Phase, after.JournalSize)
+	if after.Phase != wire.PhaseReady || after.JournalSize <= before.JournalSize || !bytes.Equal(after.ManifestHash, attestation.Hash(to.Signed.Manifest)) {
+		return &Error{Code: ExitUnverified, Hint: "holders give the root again: sallyport ceremony provision", cause: errors.New(
+			"the new enclave does not go on from the old one, or not under its manifest: " + after.Reason)}
+	}
 	return se.show(struct {
 		Phase        wire.Phase `json:"phase"`
 		ManifestHash string     `json:"manifestHash"`
