@@ -113,7 +113,13 @@ func TestSignedManifestsAreReadStrictly(t *testing.T) {
 	swapped.Signatures[0], swapped.Signatures[1] = swapped.Signatures[1], swapped.Signatures[0]
 	_, err := attestation.ParseSigned(swapped.Encode())
 	wantRefusal(t, "not sorted", err, "sorted")
+	if _, err := attestation.ParseSigned([]byte(good + "\n")); err != nil { // as files end
+		t.Errorf("with a newline: %v", err)
+	}
 	bare := c.genesis.Encode()
+	if _, err := attestation.ParseSigned(append(bytes.Clone(bare), '\n')); err == nil {
+		t.Error("a bare manifest has one spelling, without a newline")
+	}
 	if s, err := attestation.ParseSigned(bare); err != nil || len(s.Signatures) > 0 || !bytes.Equal(s.Manifest, bare) {
 		t.Errorf("a bare manifest: %v", err)
 	}

@@ -100,7 +100,7 @@ func newMachine(args []string, log *slog.Logger) (*machine, error) {
 func localManifest(ctx context.Context, p *platform.Platform, o *options) ([]byte, error) {
 	manifest, err := os.ReadFile(o.manifest)
 	if err == nil || !errors.Is(err, fs.ErrNotExist) {
-		return bytes.TrimSuffix(manifest, []byte("\n")), err
+		return manifest, err
 	}
 	pending := o.manifest + ".pending"
 	if kept, err := os.ReadFile(pending); err == nil {
