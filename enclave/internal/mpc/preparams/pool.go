@@ -188,6 +188,6 @@ func (p *Pool) one(ctx context.Context) {
 		p.give(secret)
 		ready := len(p.ready)
 		p.mu.Unlock()
-		p.log.Debug("parameters made", "ready", ready, "wanted", p.size, "took", time.Since(began))
+		p.log.Info("parameters made", "ready", ready, "wanted", p.size, "took", time.Since(began))
 	}
 }

@@ -15,6 +15,8 @@ type operation func(ctx context.Context, s *talk) error
 // once the operation has succeeded and its result has been returned.
 func (r *Rooms) operate(ctx context.Context, p plan, do operation, after operation) error {
 	r.running.Add(1)
+	going := r.follow(p.claim.Operation)
+	defer going.end()
 	room, leave := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(r.ctx, leave)
 	handedOver := false
@@ -45,6 +47,7 @@ func (r *Rooms) operate(ctx context.Context, p plan, do operation, after operati
 	if err != nil {
 		return failure(err)
 	}
+	going.now("all parties are there and compute")
 	err = r.until(ctx, p.timeout, func(ctx context.Context) error { return do(ctx, s) })
 	handedOver = true
 	go func() {

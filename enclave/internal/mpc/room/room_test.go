@@ -56,7 +56,7 @@ func (w *world) boot(node int, engine mpc.Engine) *Rooms {
 	if testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, nil))
 	}
-	patience, silence := 5*time.Second, time.Second
+	patience, silence := 10*time.Second, 3*time.Second
 	if w.slow {
 		patience, silence = 2*time.Minute, 20*time.Second
 	}
