@@ -200,7 +200,7 @@ func TestNoSecretIsInAFrameOrTheStore(t *testing.T) {
 	w.serve()
 	w.give(0, 1, 2)
 	w.phase(wire.PhaseReady)
-	seen := append(tap.seen.Bytes(), w.log.Bytes()...)
+	seen := append(tap.seen.Bytes(), w.log.bytes()...)
 	w.host.Edit(func(h *enclavetest.Host) {
 		for _, r := range h.Records {
 			seen = append(seen, r...)

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"net/http/httptest"
+	"sync"
 	"testing"
 	"time"
 
@@ -27,15 +28,34 @@ type world struct {
 	enclave   *enclavetest.Enclave
 	host      *enclavetest.Host
 	url       string
-	log       *bytes.Buffer
+	log       *notebook
 	genesis   *attestation.Manifest
 	signed    *attestation.Signed // what the enclave has booted with
 	outcome   *ceremony.Outcome
 }
 
+// A notebook keeps what enclaves log.
+type notebook struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (n *notebook) Write(b []byte) (int, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.b.Write(b)
+}
+
+// bytes are a copy of all there is.
+func (n *notebook) bytes() []byte {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return bytes.Clone(n.b.Bytes())
+}
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{T: t, host: enclavetest.NewHost(), log: new(bytes.Buffer)}
+	w := &world{T: t, host: enclavetest.NewHost(), log: new(notebook)}
 	w.genesis = &attestation.Manifest{
 		Name: "vault", Assurance: "local", Measurements: []attestation.Measurements{attestation.LocalMeasurements()},
 		Flags: attestation.Flags{OpenOrganizations: true}, OperatorThreshold: 2, Root: &attestation.RootPlan{Set: 1, Threshold: 3},
