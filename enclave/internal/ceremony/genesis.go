@@ -3,8 +3,6 @@ package ceremony
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 
@@ -50,8 +48,7 @@ func rootSecret(ctx context.Context, root platform.Root) ([]byte, error) {
 	if !errors.Is(err, platform.ErrNoRoot) {
 		return secret, err
 	}
-	secret = make([]byte, 32)
-	rand.Read(secret) // never fails
+	secret = random(halfSize)
 	if err := root.Create(ctx, secret); err != nil {
 		return nil, fmt.Errorf("root: %w", err)
 	}
@@ -65,21 +62,15 @@ func begin(ctx context.Context, p *platform.Platform, m *attestation.Manifest, s
 		return nil, err
 	}
 	m.Version = 1
-	m.Appliance = make([]byte, attestation.ApplianceSize)
-	rand.Read(m.Appliance) // never fails
+	m.Appliance = random(attestation.ApplianceSize)
 	if m.QuorumPublicKey, m.CheckpointPublicKey, err = i.public(); err != nil {
 		return nil, err
 	}
-	sealer, err := newSealer(p, m, secret)
+	sealer, blob, name, err := i.under(p, m, secret)
 	if err != nil {
 		return nil, err
 	}
-	blob, err := i.seal(sealer)
-	if err != nil {
-		return nil, err
-	}
-	name := sha256.Sum256(blob)
-	m.Genesis = genesisHash(m.Appliance, m.QuorumPublicKey, m.CheckpointPublicKey, name[:])
+	m.Genesis = genesisHash(m.Appliance, m.QuorumPublicKey, m.CheckpointPublicKey, name)
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
@@ -90,7 +81,7 @@ func begin(ctx context.Context, p *platform.Platform, m *attestation.Manifest, s
 	if err := keep(manifest); err != nil {
 		return nil, err
 	}
-	return manifest, writeFirst(ctx, p, sealer, manifestEntry{Manifest: manifest, Identity: name[:]})
+	return manifest, writeFirst(ctx, p, sealer, manifestEntry{Manifest: manifest, Identity: name})
 }
 
 func writeFirst(ctx context.Context, p *platform.Platform, sealer *seal.Sealer, first manifestEntry) error {

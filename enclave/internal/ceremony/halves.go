@@ -18,25 +18,16 @@ const halfSize = 32
 // the plan has none.
 type halves struct{ quorum, kms *keys.Secret }
 
-// newHalves makes those of a new root.
-func newHalves(plan *attestation.RootPlan) halves {
-	var h halves
+// newHalves makes those of a new root: 32 random bytes each, below 2^256-189, which is
+// all but 189 of all. The caller erases them, also beside an error.
+func newHalves(plan *attestation.RootPlan) (h halves, err error) {
 	if len(plan.Holders) > 0 {
-		h.quorum = newHalf()
+		h.quorum, err = keys.Generate(keys.Ed25519, rand.Reader)
 	}
-	if plan.KMS != nil {
-		h.kms = newHalf()
+	if err == nil && plan.KMS != nil {
+		h.kms, err = keys.Generate(keys.Ed25519, rand.Reader)
 	}
-	return h
-}
-
-// newHalf is 32 random bytes below 2^256-189, which is all but 189 of all.
-func newHalf() *keys.Secret {
-	half, err := keys.Generate(keys.Ed25519, rand.Reader)
-	if err != nil {
-		panic("internal error: the generator gives no random bytes") // it never fails
-	}
-	return half
+	return h, err
 }
 
 func (h halves) root(appliance []byte, set int64) []byte {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/internal/codec"
+	"github.com/sallyport/sallyport/enclave/internal/platform"
 	"github.com/sallyport/sallyport/enclave/internal/seal"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -58,6 +59,19 @@ func (i *identity) seal(sealer *seal.Sealer) ([]byte, error) {
 	plain := codec.Encode(identityBlob{q, c})
 	defer clear(plain)
 	return sealer.Seal(identityObject, plain)
+}
+
+// under seals a new identity under a root. It also returns the sealer of that root, and
+// the blob's name.
+func (i *identity) under(p *platform.Platform, m *attestation.Manifest, root []byte) (sealer *seal.Sealer, blob, name []byte, err error) {
+	if sealer, err = newSealer(p, m, root); err != nil {
+		return nil, nil, nil, err
+	}
+	if blob, err = i.seal(sealer); err != nil {
+		return nil, nil, nil, err
+	}
+	sum := sha256.Sum256(blob)
+	return sealer, blob, sum[:], nil
 }
 
 // loadIdentity gets the identity from the host by its name and opens it.

@@ -48,8 +48,11 @@ func (a *Appliance) makeKeys(ctx context.Context, first *attestation.Manifest) (
 		return nil, wire.Errorf(wire.FailedPrecondition, "STORE_NOT_EMPTY", "genesis: the host's store holds a journal already; begin with an empty one")
 	}
 	appliance := random(attestation.ApplianceSize)
-	h := newHalves(first.Root)
+	h, err := newHalves(first.Root)
 	defer h.erase()
+	if err != nil {
+		return nil, err
+	}
 	root := h.root(appliance, first.Root.Set)
 	defer clear(root)
 	document, err := h.spread(appliance, first.Root)
@@ -68,23 +71,18 @@ func (a *Appliance) makeKeys(ctx context.Context, first *attestation.Manifest) (
 	if err != nil {
 		return nil, err
 	}
-	sealer, err := newSealer(p, m, root)
+	sealer, blob, name, err := i.under(p, m, root)
 	if err != nil {
 		return nil, err
 	}
-	blob, err := i.seal(sealer)
-	if err != nil {
-		return nil, err
-	}
-	name := sha256.Sum256(blob)
-	m.Genesis = genesisOf(m, name[:], a.boot.ManifestHash)
+	m.Genesis = genesisOf(m, name, a.boot.ManifestHash)
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
 	if err := p.Host.PutBlobs(ctx, [][]byte{blob, sharing}); err != nil {
 		return nil, fmt.Errorf("genesis: %w", err)
 	}
-	entry := manifestEntry{Manifest: a.boot.Manifest, Identity: name[:], Signatures: signatureRecords(a.signed)}
+	entry := manifestEntry{Manifest: a.boot.Manifest, Identity: name, Signatures: signatureRecords(a.signed)}
 	if err := writeFirst(ctx, p, sealer, entry); err != nil {
 		return nil, err
 	}
