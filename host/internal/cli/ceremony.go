@@ -53,11 +53,16 @@ func (c *ceremonyGenesis) Run(ctx context.Context, s *Streams) error {
 	if err != nil {
 		return explain(err)
 	}
+	files, err := reserveOutcome(c.Out)
+	if err != nil {
+		return explain(err)
+	}
+	defer files.discard()
 	o, err := cl.Genesis(ctx)
 	if err != nil {
 		return explain(err)
 	}
-	return explain(keepOutcome(s, c.Out, c.JSON, o, "the enclave runs an accepted image under this manifest and has proven what it made"))
+	return explain(files.keep(s, c.JSON, o, "the enclave runs an accepted image under this manifest and has proven what it made"))
 }
 
 type ceremonyResplit struct {
@@ -76,31 +81,49 @@ func (c *ceremonyResplit) Run(ctx context.Context, s *Streams) error {
 	if err != nil {
 		return explain(err)
 	}
+	files, err := reserveOutcome(c.Out)
+	if err != nil {
+		return explain(err)
+	}
+	defer files.discard()
 	o, err := cl.Resplit(ctx, order)
 	if err != nil {
 		return explain(err)
 	}
 	_, _ = s.Err.Write([]byte("note: the shares of before still make the same root, wherever they are kept\n"))
-	return explain(keepOutcome(s, c.Out, c.JSON, o, "the enclave has made new shares of its root and has proven it"))
+	return explain(files.keep(s, c.JSON, o, "the enclave has made new shares of its root and has proven it"))
 }
 
-// keepOutcome writes what a ceremony made.
-func keepOutcome(s *Streams, dir string, asJSON bool, o *ceremony.Outcome, verified string) error {
+// outcomeFiles are where an outcome goes. They are made before anything is asked for.
+type outcomeFiles struct{ manifest, sharing, document *reserved }
+
+func reserveOutcome(dir string) (f *outcomeFiles, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return usage("", "--out: %w", err)
+		return nil, usage("", "--out: %w", err)
 	}
+	f = &outcomeFiles{}
+	for name, to := range map[string]**reserved{"manifest.json": &f.manifest, "sharing.json": &f.sharing, "document.cbor": &f.document} {
+		if *to, err = reserve(filepath.Join(dir, name)); err != nil {
+			f.discard()
+			return nil, err
+		}
+	}
+	return f, nil
+}
+
+// discard removes what has not been written.
+func (f *outcomeFiles) discard() {
+	f.manifest.discard()
+	f.sharing.discard()
+	f.document.discard()
+}
+
+// keep writes what a ceremony made.
+func (f *outcomeFiles) keep(s *Streams, asJSON bool, o *ceremony.Outcome, verified string) error {
 	signed := &attestation.Signed{Manifest: o.Manifest.Encode()}
-	manifest := filepath.Join(dir, "manifest.json")
-	for path, content := range map[string][]byte{
-		manifest: append(signed.Encode(), '\n'), filepath.Join(dir, "sharing.json"): append(o.Sharing, '\n'), filepath.Join(dir, "document.cbor"): o.Document,
-	} {
-		r, err := reserve(path)
-		if err == nil {
-			err = r.write(content)
-		}
-		if err != nil {
-			return err
-		}
+	manifest := f.manifest.path
+	if err := errors.Join(f.sharing.write(append(o.Sharing, '\n')), f.document.write(o.Document), f.manifest.write(append(signed.Encode(), '\n'))); err != nil {
+		return err
 	}
 	hash := hex.EncodeToString(attestation.Hash(signed.Manifest))
 	se := &session{Streams: s, json: asJSON}
