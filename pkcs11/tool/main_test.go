@@ -117,9 +117,6 @@ func TestNamesCannotMoveTheCursor(t *testing.T) {
 
 // TestTheVerbRunsThisProgram builds both and lets the one run the other.
 func TestTheVerbRunsThisProgram(t *testing.T) {
-	if testing.Short() {
-		t.Skip("builds the host")
-	}
 	dir, uri := t.TempDir(), newToken(t)
 	host := filepath.Join(dir, "sallyport")
 	build(t, host, "../../host")

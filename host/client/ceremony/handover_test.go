@@ -345,13 +345,13 @@ func kept(n int, keep bool) int {
 
 func waitFor(t *testing.T, what string, good func() bool) {
 	t.Helper()
-	for range 2000 {
+	for range 10_000 {
 		if good() {
 			return
 		}
 		time.Sleep(time.Millisecond)
 	}
-	t.Errorf("%s: it does not come", what)
+	t.Fatalf("%s: it does not come", what)
 }
 
 // TestHandoverBringsTheJournalAlong: the host shows the next enclave the journal as it

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/enclave/enclavetest"
@@ -90,13 +89,7 @@ func allow(t *testing.T, key *double.Server, manifest []byte) {
 // reason waits until an enclave that awaits its root says why.
 func (w *world) reason(want string) {
 	w.Helper()
-	for range 1000 {
-		if s := w.phase(wire.PhaseAwaitingRoot); strings.Contains(s.Reason, want) {
-			return
-		}
-		time.Sleep(5 * time.Millisecond)
-	}
-	w.Fatalf("the enclave does not say %q but %q", want, w.phase(wire.PhaseAwaitingRoot).Reason)
+	waitFor(w.T, "the reason "+want, func() bool { return strings.Contains(w.phase(wire.PhaseAwaitingRoot).Reason, want) })
 }
 
 func TestBothHalvesMakeTheRoot(t *testing.T) {
@@ -109,8 +102,9 @@ func TestBothHalvesMakeTheRoot(t *testing.T) {
 	allow(t, key, w.signed.Manifest)
 	w.phase(wire.PhaseReady)
 
+	before := key.Requests()
 	w.boot(w.signed)
-	time.Sleep(100 * time.Millisecond)
+	waitFor(t, "a question to KMS", func() bool { return key.Requests() > before })
 	w.reason("3 of 5 holders") // nor is KMS
 	w.give(4, 3, 0)
 	w.phase(wire.PhaseReady)
