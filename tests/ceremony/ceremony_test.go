@@ -6,17 +6,18 @@ import (
 	"encoding/json"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sallyport/sallyport/tests/appliance"
 )
 
 func TestStories(t *testing.T) {
-	bin := build(t)
+	bin := appliance.Build(t, "sallyport", "sallyport-enclave-local", "sallyport-pkcs11")
 	testscript.Run(t, testscript.Params{
 		Dir: "testdata",
 		Setup: func(e *testscript.Env) error {
@@ -35,22 +36,6 @@ func TestStories(t *testing.T) {
 			"await": await, "phase": phaseOf("URL"), "nextphase": phaseOf("NEXT"), "output": output,
 		},
 	})
-}
-
-// build makes the programs of a local appliance.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(bin, "sallyport"), "../../host"},
-		{"build", "-tags", "local", "-o", filepath.Join(bin, "sallyport-enclave-local"), "../../enclave"},
-		{"build", "-o", filepath.Join(bin, "sallyport-pkcs11"), "../../pkcs11/tool"},
-	} {
-		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	return bin
 }
 
 const patience = 20 * time.Second

@@ -27,15 +27,9 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(bin)
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(bin, "sallyport"), "../../host"},
-		{"build", "-tags", "local", "-o", filepath.Join(bin, "sallyport-enclave-local"), "../../enclave"},
-		{"build", "-o", filepath.Join(bin, "sallyport-enclave"), "../../enclave"},
-	} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "go %s: %v\n%s", strings.Join(args, " "), err, out)
-			return 1
-		}
+	if err := appliance.BuildInto(bin, "sallyport", "sallyport-enclave-local", "sallyport-enclave"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
 	return m.Run()
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -21,20 +20,9 @@ import (
 	"github.com/sallyport/sallyport/tests/appliance"
 )
 
-// build makes the binaries of a development appliance.
+// build makes the programs of a development appliance.
 func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(bin, "sallyport"), "../../host"},
-		{"build", "-tags", "local", "-o", filepath.Join(bin, "sallyport-enclave-local"), "../../enclave"},
-		{"build", "-o", filepath.Join(bin, "sallyport-engine"), "../../enclave/engine"},
-	} {
-		if out, err := exec.CommandContext(t.Context(), "go", args...).CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	return bin
+	return appliance.Build(t, "sallyport", "sallyport-enclave-local", "sallyport-engine")
 }
 
 // remote reaches a node as its clients do.

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -17,19 +16,7 @@ import (
 )
 
 // build makes the programs as they are in the tree.
-func build(t *testing.T) string {
-	t.Helper()
-	bin := t.TempDir()
-	for _, args := range [][]string{
-		{"build", "-o", filepath.Join(bin, "sallyport"), "../../host"},
-		{"build", "-tags", "local", "-o", filepath.Join(bin, "sallyport-enclave-local"), "../../enclave"},
-	} {
-		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
-			t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	return bin
-}
+func build(t *testing.T) string { return appliance.Build(t, "sallyport", "sallyport-enclave-local") }
 
 // A site is a host and an enclave with a recorder in each direction between
 // them.
