@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/attestation/proof"
+	"github.com/sallyport/sallyport/attestation/sharing"
 	"github.com/sallyport/sallyport/attestation/strictjson"
 	"github.com/sallyport/sallyport/enclave/wire"
 )
@@ -86,11 +87,11 @@ type shareReply struct {
 
 // collect waits until enough holders have given their shares.
 func (a *Appliance) collect(ctx context.Context, m *attestation.Manifest) (*bequest, error) {
-	blob, err := a.sharing(ctx, m.Root.Sharing)
+	blob, err := a.sharingOf(ctx, m)
 	if err != nil {
 		return nil, err
 	}
-	document, err := readSharing(blob, m)
+	document, err := sharing.ParseOf(m, blob)
 	if err != nil {
 		return nil, err
 	}
@@ -123,10 +124,10 @@ func (a *Appliance) endCeremony() {
 	a.ceremony = nil
 }
 
-// sharing gets the document that a manifest names, and waits for a host that is away.
-func (a *Appliance) sharing(ctx context.Context, name []byte) ([]byte, error) {
+// sharingOf gets the document that a manifest names, and waits for a host that is away.
+func (a *Appliance) sharingOf(ctx context.Context, m *attestation.Manifest) ([]byte, error) {
 	for {
-		blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{name})
+		blobs, err := a.platform.Host.GetBlobs(ctx, [][]byte{m.Root.Sharing})
 		if err == nil && len(blobs) == 1 {
 			return blobs[0], nil
 		}
@@ -165,14 +166,14 @@ func awaited(plan *attestation.RootPlan) string {
 	return strings.Join(parts, ", and ")
 }
 
-func (a *Appliance) receiver(ctx context.Context, req *wire.Request, r *receiver, sharing []byte) (any, error) {
+func (a *Appliance) receiver(ctx context.Context, req *wire.Request, r *receiver, document []byte) (any, error) {
 	payload, err := proof.RootReceiverStatement{
 		TimestampMs: a.platform.Now().UnixMilli(), Manifest: [32]byte(a.boot.ManifestHash), PublicKey: r.public,
 	}.Encode()
 	if err != nil {
 		return nil, err
 	}
-	out := receiverReply{Document: a.boot.Document(), Manifest: a.signed.Encode(), Sharing: sharing}
+	out := receiverReply{Document: a.boot.Document(), Manifest: a.signed.Encode(), Sharing: document}
 	if out.Proof, err = a.boot.SignProof(payload); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"crypto/subtle"
 	"encoding/hex"
 	"errors"
-	"fmt"
 
 	"github.com/sallyport/sallyport/attestation"
 	"github.com/sallyport/sallyport/attestation/proof"
@@ -103,7 +102,7 @@ func (a *Appliance) canTake(ctx context.Context, next *attestation.Signed) error
 	if err != nil || len(blobs) != 1 {
 		return errors.New("root.sharing: the host does not have the document")
 	}
-	d, err := readSharing(blobs[0], m)
+	d, err := sharing.ParseOf(m, blobs[0])
 	if err != nil {
 		return err
 	}
@@ -159,27 +158,11 @@ func (a *Appliance) judgeReceiver(in *handoverRequest, next *attestation.Signed)
 	if err != nil {
 		return nil, refused(err)
 	}
-	key, err := hex.DecodeString(in.Proof.PublicKey)
-	if err != nil {
-		return nil, refused(errors.New("its proof has no key"))
-	}
-	doc, err := attestation.VerifyChallenge(*in.Fresh, trust, attestation.Expect{
-		Kind: attestation.KindChallenge, ManifestHash: attestation.Hash(next.Manifest), PublicKey: key,
-	}, in.Nonce, a.platform.Now())
+	key, err := sharing.Witness{Fresh: in.Fresh, Proof: in.Proof}.Receiver(trust, next.Manifest, in.Nonce, a.platform.Now())
 	if err != nil {
 		return nil, refused(err)
 	}
-	if !m.Accepts(doc.Measurements()) {
-		return nil, refused(errors.New("its manifest does not accept its image"))
-	}
-	if err := in.Proof.Verify(); err != nil {
-		return nil, refused(err)
-	}
-	statement, err := proof.ParseRootReceiverStatement([]byte(in.Proof.ProofPayload))
-	if err != nil || !bytes.Equal(statement.Manifest[:], attestation.Hash(next.Manifest)) {
-		return nil, refused(fmt.Errorf("its proof is not of a root-receiving key under its manifest: %v", err))
-	}
-	return statement.PublicKey, nil
+	return key, nil
 }
 
 // leave ends this enclave's service for good, and only then seals the root: at no time

@@ -1,7 +1,6 @@
 package ceremony
 
 import (
-	"bytes"
 	"crypto/rand"
 	"crypto/subtle"
 	"errors"
@@ -42,26 +41,6 @@ func newReceiver(m *attestation.Manifest, manifestHash []byte, document *sharing
 	}
 	r.public, err = public.MarshalBinary()
 	return r, err
-}
-
-// readSharing checks that a document is the one of a manifest, and fits it.
-func readSharing(raw []byte, m *attestation.Manifest) (*sharing.Document, error) {
-	if !bytes.Equal(attestation.Hash(raw), m.Root.Sharing) {
-		return nil, errors.New("sharing: it is not the document that the manifest names")
-	}
-	d, err := sharing.Parse(raw)
-	if err != nil {
-		return nil, err
-	}
-	fits := bytes.Equal(d.Appliance, m.Appliance) && d.Set == m.Root.Set && d.Threshold == m.Root.Threshold && len(d.Shares) == len(m.Root.Holders) &&
-		(d.KMS == nil) == (m.Root.KMS == nil)
-	for _, h := range m.Root.Holders {
-		fits = fits && d.Of(h.PublicKey) != nil
-	}
-	if !fits {
-		return nil, errors.New("sharing: it is of another root than the manifest's")
-	}
-	return d, nil
 }
 
 var errHasRoot = wire.Errorf(wire.FailedPrecondition, "", "the enclave has its root")

@@ -45,13 +45,14 @@ func (c *Client) Genesis(ctx context.Context) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.outcome(proof.TypeGenesis, first, first, c.Signed, nonce, &answer)
+	return c.outcome(proof.TypeGenesis, first, c.Signed, nonce, &answer)
 }
 
 // outcome verifies what an enclave under one manifest made of what was asked.
-func (c *Client) outcome(kind string, under, asked *attestation.Manifest, order *attestation.Signed, nonce []byte, answer *outcomeAnswer) (*Outcome, error) {
-	if err := c.present(under, nonce, answer.Fresh, answer.Proof); err != nil {
-		return nil, err
+func (c *Client) outcome(kind string, asked *attestation.Manifest, order *attestation.Signed, nonce []byte, answer *outcomeAnswer) (*Outcome, error) {
+	witness := sharing.Witness{Fresh: answer.Fresh, Proof: answer.Proof}
+	if err := witness.Verify(c.Trust, c.Signed.Manifest, nonce, c.now()); err != nil {
+		return nil, verified(err)
 	}
 	statement, err := proof.ParseOutcomeStatement(kind, []byte(answer.Proof.ProofPayload))
 	if err != nil {
@@ -67,8 +68,8 @@ func (c *Client) outcome(kind string, under, asked *attestation.Manifest, order 
 	if err != nil {
 		return nil, err
 	}
-	if _, err = checkSharing(m, answer.Sharing); err != nil {
-		return nil, err
+	if _, err = sharing.ParseOf(m, answer.Sharing); err != nil {
+		return nil, verified(err)
 	}
 	return &Outcome{Manifest: m, Sharing: answer.Sharing, Document: answer.Fresh.Document}, nil
 }
@@ -120,24 +121,5 @@ func (c *Client) Resplit(ctx context.Context, order *attestation.Signed) (*Outco
 	if err != nil {
 		return nil, err
 	}
-	return c.outcome(proof.TypeSharing, under, asked, order, nonce, &answer)
-}
-
-func checkSharing(m *attestation.Manifest, raw []byte) (*sharing.Document, error) {
-	if !bytes.Equal(attestation.Hash(raw), m.Root.Sharing) {
-		return nil, unverified("the sharing is not the one that the manifest names")
-	}
-	d, err := sharing.Parse(raw)
-	if err != nil {
-		return nil, unverified("%v", err)
-	}
-	if !bytes.Equal(d.Appliance, m.Appliance) || d.Set != m.Root.Set || d.Threshold != m.Root.Threshold || len(d.Shares) != len(m.Root.Holders) {
-		return nil, unverified("the sharing is of another root than the manifest's")
-	}
-	for _, h := range m.Root.Holders {
-		if d.Of(h.PublicKey) == nil {
-			return nil, unverified("the sharing has no share of %s", h.Name)
-		}
-	}
-	return d, nil
+	return c.outcome(proof.TypeSharing, asked, order, nonce, &answer)
 }

@@ -34,7 +34,7 @@ func Handover(ctx context.Context, from, to *Client, operator crypto.Signer) err
 	if err := to.callWith(ctx, given.Nonce, http.MethodGet, "/sallyport/v1/ceremony/receiver", nil, &answer); err != nil {
 		return err
 	}
-	receiver, err := to.receiver(m, given.Nonce, &answer)
+	receiver, err := to.receiver(given.Nonce, &answer)
 	if err != nil {
 		return err
 	}

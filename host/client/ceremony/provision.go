@@ -1,7 +1,6 @@
 package ceremony
 
 import (
-	"bytes"
 	"context"
 	"crypto/ecdh"
 	"encoding/hex"
@@ -45,13 +44,13 @@ func (c *Client) Provision(ctx context.Context, holder ecdh.KeyExchanger) (*Prog
 	if err != nil {
 		return nil, err
 	}
-	receiver, err := c.receiver(m, nonce, &answer)
+	receiver, err := c.receiver(nonce, &answer)
 	if err != nil {
 		return nil, err
 	}
-	d, err := checkSharing(m, answer.Sharing)
+	d, err := sharing.ParseOf(m, answer.Sharing)
 	if err != nil {
-		return nil, err
+		return nil, verified(err)
 	}
 	share, err := d.Open(holder)
 	if err != nil {
@@ -71,16 +70,7 @@ func (c *Client) Provision(ctx context.Context, holder ecdh.KeyExchanger) (*Prog
 }
 
 // receiver is the proven key to seal a share to.
-func (c *Client) receiver(m *attestation.Manifest, nonce []byte, answer *receiverAnswer) ([]byte, error) {
-	if err := c.present(m, nonce, answer.Fresh, answer.Proof); err != nil {
-		return nil, err
-	}
-	statement, err := proof.ParseRootReceiverStatement([]byte(answer.Proof.ProofPayload))
-	if err != nil {
-		return nil, unverified("the enclave's proof: %v", err)
-	}
-	if !bytes.Equal(statement.Manifest[:], attestation.Hash(c.Signed.Manifest)) {
-		return nil, unverified("the root-receiving key is for another manifest")
-	}
-	return statement.PublicKey, nil
+func (c *Client) receiver(nonce []byte, answer *receiverAnswer) ([]byte, error) {
+	key, err := sharing.Witness{Fresh: answer.Fresh, Proof: answer.Proof}.Receiver(c.Trust, c.Signed.Manifest, nonce, c.now())
+	return key, verified(err)
 }
